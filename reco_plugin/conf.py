@@ -1,0 +1,170 @@
+"""Every setting, its type, its default and one line of doc. Read live, nothing is cached."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar, cast
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+PREFIX = "RECO_"
+T = TypeVar("T")
+
+
+class Setting(Generic[T]):
+    """One `RECO_*` setting: a descriptor that reads django.conf.settings at every access.
+
+    Raises ImproperlyConfigured when the value has the wrong type.
+    """
+
+    def __init__(self, kind: type | tuple[type, ...], default: T, doc: str) -> None:
+        self.kind = kind if isinstance(kind, tuple) else (kind,)
+        self.default = default
+        self.doc = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = PREFIX + name
+
+    def __get__(self, instance: object, owner: type | None = None) -> T:
+        value = getattr(django_settings, self.name, self.default)
+        if value is not self.default and not self._accepts(value):
+            expected = " or ".join(kind.__name__ for kind in self.kind)
+            raise ImproperlyConfigured(
+                f"{self.name} must be {expected}, not {type(value).__name__} ({value!r})."
+            )
+        return cast("T", value)
+
+    def _accepts(self, value: object) -> bool:
+        if isinstance(value, bool):
+            return bool in self.kind
+        if isinstance(value, int) and float in self.kind:
+            return True
+        return isinstance(value, self.kind)
+
+
+class Settings:
+    """The settings in force. `conf.settings.LIMIT` reads `RECO_LIMIT` or its default."""
+
+    # --- the shop ---------------------------------------------------------------------------
+    PRODUCT_MODEL = Setting(str, "", "The shop's product model, 'app_label.Model'. Required.")
+    PRODUCT_MIGRATION = Setting(
+        str, "", "Migration of the product's app that creates the product, if not its first."
+    )
+    CATALOG = Setting(
+        str, "reco_plugin.catalog.Catalog", "Dotted path of the shop's Catalog subclass."
+    )
+    ORDERS = Setting(str, "", "Dotted path of the shop's OrderMapping subclass; empty for none.")
+    CART = Setting(
+        str, "", "Dotted path of a callable(request) -> product keys in the cart; empty for none."
+    )
+    SITE: Setting[int | str] = Setting(
+        (int, str), 1, "Number of this shop, or dotted path of a callable(request | None) -> int."
+    )
+    DATABASE = Setting(str, "default", "Alias of the database that holds the shop's products.")
+    ENABLED = Setting(bool, True, "Master switch: off renders nothing, captures nothing.")
+
+    # --- capture ----------------------------------------------------------------------------
+    CONSENT = Setting(
+        str, "", "Dotted path of a callable(request) -> bool: may this shopper be recognised?"
+    )
+    VISITOR_COOKIE = Setting(
+        str, "reco_visitor", "Name of the visitor cookie; empty uses the session."
+    )
+    VISITOR_COOKIE_AGE = Setting(int, 60 * 60 * 24 * 180, "Seconds the visitor cookie lives.")
+    TRACK_STAFF = Setting(bool, False, "Record what logged-in staff do.")
+    PURCHASE_DURABILITY = Setting(
+        str,
+        "on_commit",
+        "'on_commit', or 'transactional' to write purchases inside the shop's transaction.",
+    )
+    SENSITIVE_CATEGORIES = Setting(
+        (list, tuple, set, frozenset),
+        cast("Sequence[str]", ()),
+        "Category paths (with all below them) kept out of personal and co-behaviour lists.",
+    )
+    ORDER_RESCAN_DAYS = Setting(
+        int, 30, "Days of past orders whose status the order sync reads again."
+    )
+
+    # --- learning ---------------------------------------------------------------------------
+    EVENT_WEIGHTS = Setting(
+        dict,
+        cast("Mapping[str, float]", {}),
+        "Weights per GA4 event name, laid over the defaults (view 1, cart 3, purchase 5 …).",
+    )
+    HALF_LIFE_DAYS = Setting(float, 90.0, "Days after which an event counts half; 0 for no decay.")
+    DAILY_CAP = Setting(float, 5.0, "Most weight one shopper gives one product in one day.")
+    WINDOW_DAYS = Setting(int, 0, "Days of history to learn from; 0 for all.")
+    TRAINER = Setting(str, "lightfm", "Trainer of the personal run: a name or a dotted path.")
+    TRAINER_CONFIG = Setting(
+        dict, cast("Mapping[str, Any]", {}), "Hyper-parameters laid over the trainer's defaults."
+    )
+    TRAIN_THREADS = Setting(int, 2, "Threads of the training process.")
+    TRAIN_TIMEOUT = Setting(int, 60 * 60 * 4, "Seconds after which a training process is ended.")
+    TRAIN_MEMORY_MB = Setting(
+        int, 0, "Most memory of the training process, in MiB; 0 for no limit."
+    )
+    ARTEFACT_DIR = Setting(
+        str, ".reco", "Folder for datasets and artefacts of runs; never web-served."
+    )
+    MIN_INTERACTIONS = Setting(int, 1_000, "Fewest interactions a personal run is trained on.")
+    MIN_SHOPPERS = Setting(int, 25, "Fewest shoppers with two or more interactions.")
+    MIN_COVERAGE = Setting(
+        float, 0.02, "Least share of the catalogue that top-10 lists must cover to be published."
+    )
+    MAX_TOP_SHARE = Setting(
+        float, 0.9, "Largest share of top-10 lists one product may be in, to be published."
+    )
+    POPULAR_DAYS = Setting(int, 30, "Days that count for 'popular'.")
+    KEEP_RUNS = Setting(int, 3, "Published runs of a kind kept for roll-back.")
+
+    # --- stores -----------------------------------------------------------------------------
+    STORE = Setting(str, "auto", "'auto', 'pgvector', 'numpy', or the dotted path of a Store.")
+    EXACT_ROWS = Setting(int, 50_000, "Runs up to this many vectors are scanned exactly.")
+    HNSW_EF_SEARCH = Setting(int, 100, "hnsw.ef_search of a query; larger is closer to exact.")
+    MIN_RECALL = Setting(
+        float, 0.95, "Least recall@10 of an index against exact, probed at publish."
+    )
+
+    # --- serving ----------------------------------------------------------------------------
+    LIMIT = Setting(int, 8, "Products in a slate unless asked otherwise.")
+    STATEMENT_TIMEOUT_MS = Setting(int, 150, "Milliseconds one of our reads may take in a request.")
+    HISTORY = Setting(int, 30, "Most recent events a shopper's vector is folded in from.")
+    EXCLUDE_PURCHASED_DAYS = Setting(
+        int, 30, "Days a purchased product stays out of the shopper's lists; 0 shows it at once."
+    )
+    FORCE_RUNG = Setting(
+        str, "", "Test switch: serve from this rung ('personal', 'popular', 'nothing' …) only."
+    )
+    RECORD_IMPRESSIONS = Setting(bool, True, "Record what was shown to people.")
+    DEBUG_RAISE = Setting(bool, False, "Let the template tag and receivers raise, for development.")
+
+
+settings = Settings()
+
+
+def documented() -> Iterator[Setting[Any]]:
+    """Every setting, in order."""
+    return (value for value in vars(Settings).values() if isinstance(value, Setting))
+
+
+def product_model() -> str:
+    """The label of the shop's product model; raises ImproperlyConfigured when it is not set."""
+    label = settings.PRODUCT_MODEL
+    if label.count(".") != 1:
+        raise ImproperlyConfigured(
+            "Set RECO_PRODUCT_MODEL to your product model, e.g. RECO_PRODUCT_MODEL = 'shop.Product'"
+            + (f"; it is {label!r}." if label else "; it is not set.")
+        )
+    return label
+
+
+def unknown() -> dict[str, str]:
+    """RECO_* names in the shop's settings that we do not know, each with the nearest we do."""
+    known = [setting.name for setting in documented()]
+    found = {name for name in dir(django_settings) if name.startswith(PREFIX)} - set(known)
+    return {
+        name: next(iter(difflib.get_close_matches(name, known, n=1)), "") for name in sorted(found)
+    }

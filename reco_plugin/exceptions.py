@@ -1,0 +1,25 @@
+"""What can go wrong, said in words that tell what to do about it."""
+
+
+class RecoError(Exception):
+    """Base of every error that reco_plugin raises on purpose."""
+
+
+class NotEnoughData(RecoError):
+    """There is too little to learn from; the message counts what there is and what is needed."""
+
+
+class TrainingFailed(RecoError):
+    """The training process died, ran out of time or memory, or learnt something unusable."""
+
+
+class ArtefactCorrupt(RecoError):
+    """A stored artefact does not match its checksum or its format version."""
+
+
+class StoreError(RecoError):
+    """A vector store cannot do what was asked, e.g. for lack of an extension or a permission."""
+
+
+class MappingError(RecoError):
+    """The shop's catalogue or order mapping names a field that is not there."""

@@ -1,0 +1,50 @@
+"""Ordinary tables of learnt numbers: ranked lists, and the numpy store's vectors.
+
+The pgvector store keeps each run in tables of its own, which no migration knows.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+from reco_plugin.models.runs import Run
+
+
+class RankedList(models.Model):
+    """The best items of a run for one segment, best first, e.g. popular overall or in a category."""
+
+    id = models.BigAutoField(primary_key=True)
+    site = models.PositiveIntegerField(default=1)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+")
+    segment = models.CharField(max_length=500, blank=True)
+    """'' for the whole shop, otherwise a category path."""
+    keys = models.JSONField()
+    scores = models.JSONField()
+
+    class Meta:
+        db_table = "reco_ranked_list"
+        constraints = [
+            models.UniqueConstraint(fields=["run", "segment"], name="reco_ranked_list_one")
+        ]
+
+    def __str__(self) -> str:
+        return self.segment or "all"
+
+
+class VectorBlock(models.Model):
+    """Up to some thousand vectors of a run, packed: the numpy store reads them back whole."""
+
+    id = models.BigAutoField(primary_key=True)
+    site = models.PositiveIntegerField(default=1)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+")
+    space = models.CharField(max_length=16)
+    """'item' or 'shopper'."""
+    keys = models.JSONField()
+    vectors = models.BinaryField()
+    """float32, little-endian, row-major, shape (len(keys), dimension)."""
+
+    class Meta:
+        db_table = "reco_vector_block"
+
+    def __str__(self) -> str:
+        return f"{len(self.keys)} {self.space} vectors of run {self.run_id}"

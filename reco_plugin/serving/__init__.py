@@ -1,0 +1,1 @@
+"""Whom we serve, and what for: the request half, composed."""

@@ -1,0 +1,34 @@
+"""Signals, declared here and received in `receivers`.
+
+In, sent by the shop (always with `send` or `send_robust`; our receivers never raise):
+
+* `product_viewed(sender, request, product)`
+* `basket_item_added(sender, request, product, quantity=1)`
+* `basket_item_removed(sender, request, product, quantity=1)`
+* `order_completed(sender, order, request=None)`
+* `order_refunded(sender, order, lines=None, request=None)`
+* `product_wishlisted(sender, request, product)`
+* `search_performed(sender, request, query)`
+* `product_rated(sender, request, product, rating, best=5)`
+* `recommendation_dismissed(sender, request, product)`
+
+Out, sent by us:
+
+* `recommendation_clicked(sender, click, request)`
+* `training_finished(sender, run)`
+"""
+
+from django.dispatch import Signal
+
+product_viewed = Signal()
+basket_item_added = Signal()
+basket_item_removed = Signal()
+order_completed = Signal()
+order_refunded = Signal()
+product_wishlisted = Signal()
+search_performed = Signal()
+product_rated = Signal()
+recommendation_dismissed = Signal()
+
+recommendation_clicked = Signal()
+training_finished = Signal()

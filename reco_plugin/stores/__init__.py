@@ -1,0 +1,1 @@
+"""Where runs are published, and read back by serving."""

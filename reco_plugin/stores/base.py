@@ -1,0 +1,127 @@
+"""The contract of a store: publish a run beside the live one, read it, drop it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from reco_plugin.types import EventKind, Floats, IdMap, Key
+
+
+class Progress(Protocol):
+    """Told how far a stage is; may be called often."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Vectors:
+    """What a run publishes. float32; rows follow the id maps."""
+
+    items: IdMap
+    item_vectors: Floats
+    """(n_items, d), unfolded: item-to-item uses their cosine."""
+    item_biases: Floats
+    """(n_items,): folded into one more dimension, so that one inner product is the whole score."""
+    shoppers: IdMap
+    shopper_vectors: Floats
+    """(n_shoppers, d)"""
+
+    def folded(self) -> Floats:
+        """(n_items, d + 1): `[vector, bias]`; the query to match is `[shopper, 1]`."""
+        return np.hstack([self.item_vectors, self.item_biases[:, None]]).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Handle:
+    """Enough to read a published run: its number and the state the store gave back at publish."""
+
+    run: int
+    site: int = 1
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """One answer of a store."""
+
+    key: Key
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Within:
+    """A SELECT of product keys (SQL and its parameters) that answers must be among."""
+
+    sql: str
+    params: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PastEvent:
+    """One event of a shopper, newest first, with the item's unfolded vector where the run has one."""
+
+    key: Key
+    kind: EventKind
+    occurred_at: dt.datetime
+    vector: Floats | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class History:
+    """What a store knows of a shopper: their recent events and, if trained, their own vector."""
+
+    events: tuple[PastEvent, ...]
+    vector: Floats | None
+    """(d,) or None for a shopper the run has not seen."""
+
+
+class Store(Protocol):
+    """Every method reads or writes whole runs; none knows rules or requests."""
+
+    name: ClassVar[str]
+
+    def publish(
+        self, handle: Handle, vectors: Vectors, progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """Write a run beside the live one; returns the JSON-able state a Handle needs to read it.
+
+        No reader is ever blocked; a failure leaves nothing behind. Raises StoreError.
+        """
+        ...
+
+    def upsert(self, handle: Handle, items: IdMap, vectors: Floats, biases: Floats) -> None:
+        """Add products born after the training (or replace their vectors) in a published run."""
+        ...
+
+    def history(self, handle: Handle | None, shopper: uuid.UUID, limit: int) -> History:
+        """The shopper's most recent product events and vectors, in one statement."""
+        ...
+
+    def nearest(
+        self, handle: Handle, query: Floats, k: int, *, within: Within | None = None
+    ) -> list[Scored]:
+        """The `k` items of largest folded inner product with `query` (d,), best first, one statement.
+
+        With `within`, exactly min(k, matching) items: an exact scan over what matches.
+        """
+        ...
+
+    def neighbours(
+        self, handle: Handle, key: Key, k: int, *, within: Within | None = None
+    ) -> list[Scored]:
+        """The `k` items of largest cosine with item `key`, itself left out, best first."""
+        ...
+
+    def drop(self, handle: Handle) -> None:
+        """Forget a run; dropping one that is gone already is no error."""
+        ...
+
+    def check(self) -> Sequence[str]:
+        """What stands in the way of using this store here, in plain words; empty when nothing."""
+        ...
