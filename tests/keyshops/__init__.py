@@ -1,0 +1,1 @@
+"""Shops that differ in nothing but the type of their product key."""

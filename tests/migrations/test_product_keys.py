@@ -1,0 +1,108 @@
+"""Our migrations fit a shop with any product key, go back, and leave nothing of ours in its tables."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import reco_plugin
+
+TESTS = Path(__file__).resolve().parents[1]
+Manage = Callable[..., str]
+COLUMN_TYPES = {"integer": "bigint", "text": "character varying", "late": "bigint"}
+
+
+@pytest.fixture(params=sorted(COLUMN_TYPES))
+def shop(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def database(shop: str) -> Iterator[psycopg.Connection]:
+    url, name = os.environ["RECO_TEST_DATABASE_URL"], f"keyshop_{shop}_{os.getpid()}"
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(f'DROP DATABASE IF EXISTS "{name}"')
+        admin.execute(f'CREATE DATABASE "{name}"')
+        with psycopg.connect(url, dbname=name, autocommit=True) as connection:
+            yield connection
+        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def manage(shop: str, database: psycopg.Connection) -> Manage:
+    environment = {
+        **os.environ,
+        "KEYSHOP": shop,
+        "KEYSHOP_DB": database.info.dbname,
+        "DJANGO_SETTINGS_MODULE": "keyshops.shop_settings",
+        "PYTHONPATH": str(TESTS),
+    }
+
+    def call(*args: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "django", *args],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return call
+
+
+def columns(connection: psycopg.Connection, column: str) -> dict[str, str]:
+    rows = connection.execute(
+        "SELECT table_name, data_type FROM information_schema.columns "
+        "WHERE table_name LIKE 'reco\\_%%' AND column_name = %s",
+        [column],
+    )
+    return dict(rows.fetchall())
+
+
+def test_migrates_forward_and_back(shop: str, manage: Manage, database: psycopg.Connection) -> None:
+    manage("migrate", "--no-input")
+    found = columns(database, "product_id")
+    assert set(found) == {"reco_item", "reco_interaction", "reco_impression", "reco_click"}
+    assert set(found.values()) == {COLUMN_TYPES[shop]}
+    manage("migrate", "reco", "zero", "--no-input")
+    assert columns(database, "product_id") == {}
+
+
+def test_no_change_is_waiting_for_makemigrations(manage: Manage) -> None:
+    assert "No changes detected in app 'reco'" in manage(
+        "makemigrations", "reco", "--check", "--dry-run"
+    )
+
+
+def test_no_constraint_reaches_into_the_shop(manage: Manage, database: psycopg.Connection) -> None:
+    manage("migrate", "--no-input")
+    rows = database.execute(
+        "SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid::regclass::text "
+        "LIKE 'reco%' AND confrelid::regclass::text NOT LIKE 'reco%'"
+    )
+    assert rows.fetchall() == []
+
+
+def test_every_table_has_a_site(manage: Manage, database: psycopg.Connection) -> None:
+    manage("migrate", "--no-input")
+    rows = database.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_name LIKE 'reco\\_%'"
+    )
+    assert {name for (name,) in rows.fetchall()} == set(columns(database, "site"))
+
+
+def test_migrations_name_no_shop() -> None:
+    folder = Path(reco_plugin.__file__).parent / "migrations"
+    for path in folder.glob("0*.py"):
+        named = set(re.findall(r"'(\w+)\.\w+'", path.read_text()))
+        assert named <= {"reco"}, path.name
+        assert "testapp" not in path.read_text()
