@@ -32,7 +32,7 @@ def test_an_integer_is_a_float(settings):
 
 def test_every_setting_is_documented_and_its_default_fits():
     for setting in conf.documented():
-        assert setting.doc.endswith("."), setting.name
+        assert setting.doc.endswith((".", "?")), setting.name
         assert setting._accepts(setting.default), setting.name
 
 

@@ -33,4 +33,4 @@ def test_public_names_are_lazy():
 
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        reco_plugin.nonsense
+        _ = reco_plugin.nonsense
