@@ -13,6 +13,14 @@ class TrainingFailed(RecoError):
     """The training process died, ran out of time or memory, or learnt something unusable."""
 
 
+class AlreadyRunning(RecoError):
+    """Another process trains the same kind of run for the same site."""
+
+
+class NotPublished(RecoError):
+    """A run that the store does not hold cannot be made live."""
+
+
 class ArtefactCorrupt(RecoError):
     """A stored artefact does not match its checksum or its format version."""
 

@@ -15,7 +15,8 @@ In, sent by the shop (always with `send` or `send_robust`; our receivers never r
 Out, sent by us:
 
 * `recommendation_clicked(sender, click, request)`
-* `training_finished(sender, run)`
+* `training_finished(sender, run)`, whatever became of the run: see its status
+* `run_activated(sender, run)`, after the commit, in the process that activated it
 """
 
 from django.dispatch import Signal
@@ -32,3 +33,4 @@ recommendation_dismissed = Signal()
 
 recommendation_clicked = Signal()
 training_finished = Signal()
+run_activated = Signal()
