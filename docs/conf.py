@@ -1,0 +1,19 @@
+"""Sphinx configuration. The reference of settings is generated from `reco_plugin.conf`."""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "django-reco-plugin"
+copyright = "2026, The reco_plugin team"
+release = metadata.version("django-reco-plugin")
+version = ".".join(release.split(".")[:2])
+extensions = ["myst_parser", "settings_reference"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "django-reco-plugin"
+html_static_path = ["_static"]
