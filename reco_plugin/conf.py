@@ -73,6 +73,9 @@ class Settings:
         str, "reco_visitor", "Name of the visitor cookie; empty uses the session."
     )
     VISITOR_COOKIE_AGE = Setting(int, 60 * 60 * 24 * 180, "Seconds the visitor cookie lives.")
+    HONOUR_GPC = Setting(
+        bool, True, "Treat 'Sec-GPC: 1' as a refusal: that shopper is not recognised."
+    )
     TRACK_STAFF = Setting(bool, False, "Record what logged-in staff do.")
     PURCHASE_DURABILITY = Setting(
         str,

@@ -1,6 +1,69 @@
-class RecoMiddleware:
-    def __init__(self, get_response):
-        self.get_response = get_response
+"""Sets the visitor cookie, and runs what waits for the end of the response. A thin shell over capture.
 
-    def __call__(self, request):
-        return self.get_response(request)
+Place it after SessionMiddleware and AuthenticationMiddleware. Where a page asked who the shopper is, the
+response says `Vary: Cookie`; a page that is to be cached for everyone must load its recommendations apart.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from reco_plugin import conf
+from reco_plugin.capture import identity, lifecycle
+from reco_plugin.capture.lifecycle import RequestState
+
+logger = logging.getLogger(__name__)
+
+
+class RecoMiddleware:
+    """Sync and async, for plain and streaming responses. Never raises into the shop."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self.is_async:
+            return self._acall(request)
+        lifecycle.state_of(request).has_middleware = True
+        return _finish(request, self.get_response(request))
+
+    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+        lifecycle.state_of(request).has_middleware = True
+        return _finish(request, await self.get_response(request))
+
+
+class _Closer:
+    """Runs the callbacks of one request. A copy that went through a cache's pickle does nothing."""
+
+    def __init__(self, state: RequestState | None = None) -> None:
+        self.state = state
+
+    def __call__(self) -> None:
+        if self.state is not None:
+            lifecycle.close(self.state)
+
+    def __reduce__(self) -> tuple[type[_Closer], tuple[()]]:
+        return _Closer, ()
+
+
+def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    try:
+        identity.finish(request, response)
+        response._resource_closers.append(_Closer(lifecycle.state_of(request)))  # type: ignore[attr-defined]
+    except Exception:
+        logger.exception("RecoMiddleware failed; the response is not affected.")
+        if conf.settings.DEBUG_RAISE:
+            raise
+    return response

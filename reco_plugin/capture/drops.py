@@ -1,0 +1,114 @@
+"""Counts of what was left out, and why: kept in this process, flushed rarely, summed when read.
+
+One row per process and flush, never an update of a shared row, so that two workers never wait for
+each other. A forked child starts from zero: what its parent had counted, its parent flushes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import Counter
+
+from django.db import connections, transaction
+
+from reco_plugin import conf
+from reco_plugin.models import Dropped
+
+logger = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 300.0
+MOST_KEYS = 1_000
+"""Distinct (site, reason) pairs held at once; a reason beyond them is counted as 'other'."""
+
+
+class Counts:
+    """Thread-safe counters of one process."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[int, str]] = Counter()
+        self._flushed_at = time.monotonic()
+
+    def add(self, reason: str, site: int, n: int) -> None:
+        key = (site, reason[:64])
+        with self._lock:
+            if key not in self._counts and len(self._counts) >= MOST_KEYS:
+                key = (site, "other")
+            self._counts[key] += n
+
+    def take(self) -> Counter[tuple[int, str]]:
+        with self._lock:
+            taken, self._counts = self._counts, Counter()
+            self._flushed_at = time.monotonic()
+        return taken
+
+    def put_back(self, counts: Counter[tuple[int, str]]) -> None:
+        with self._lock:
+            self._counts.update(counts)
+
+    def pending(self) -> dict[tuple[int, str], int]:
+        with self._lock:
+            return dict(self._counts)
+
+    def is_due(self) -> bool:
+        return bool(self._counts) and time.monotonic() - self._flushed_at >= FLUSH_SECONDS
+
+
+_counts = Counts()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_counts.reset)
+
+
+def count(reason: str, site: int = 1, n: int = 1) -> None:
+    """Note that `n` events were left out because of `reason` (a short word). Runs no SQL."""
+    if n > 0:
+        _counts.add(reason, site, n)
+
+
+def pending() -> dict[tuple[int, str], int]:
+    """What was counted and not flushed yet, by (site, reason)."""
+    return _counts.pending()
+
+
+def flush() -> int:
+    """Write the counts as rows of `Dropped`, in one INSERT; returns how many rows. Never raises."""
+    taken = _counts.take()
+    if not taken:
+        return 0
+    rows = [Dropped(site=site, reason=reason, count=n) for (site, reason), n in taken.items()]
+    try:
+        with _savepoint():
+            Dropped.objects.using(conf.settings.DATABASE).bulk_create(rows)
+    except Exception:  # counting must not hurt anyone; tried again at the next flush
+        _counts.put_back(taken)
+        logger.debug("Could not write drop counts.", exc_info=True)
+        return 0
+    return len(rows)
+
+
+def flush_if_due() -> None:
+    """Flush when the last flush is FLUSH_SECONDS ago."""
+    if _counts.is_due():
+        flush()
+
+
+def _savepoint() -> contextlib.AbstractContextManager[None]:
+    using = conf.settings.DATABASE
+    if connections[using].in_atomic_block:
+        return transaction.atomic(using=using)
+    return contextlib.nullcontext()
+
+
+@atexit.register
+def _at_exit() -> None:
+    lost = pending()
+    if lost and not flush():
+        logger.info("Drop counts lost at exit: %s", lost)

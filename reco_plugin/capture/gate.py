@@ -1,0 +1,66 @@
+"""May this request be recorded?"""
+
+from __future__ import annotations
+
+import logging
+
+from django.http import HttpRequest
+
+from reco_plugin import backends, conf
+from reco_plugin.capture.bots import is_bot, is_speculative
+from reco_plugin.capture.lifecycle import state_of
+
+logger = logging.getLogger(__name__)
+
+
+def is_recordable(request: HttpRequest) -> bool:
+    """True when what happens in this request is a person's doing that we may keep."""
+    return not refusal(request)
+
+
+def refusal(request: HttpRequest) -> str:
+    """Why this request must not be recorded, in one word; '' when it may be. May load the user."""
+    return refusal_before_user(request) or ("staff" if _is_left_out_staff(request) else "")
+
+
+def refusal_before_user(request: HttpRequest) -> str:
+    """As `refusal`, as far as can be told without knowing the user: no SQL but the consent hook's."""
+    if not conf.settings.ENABLED:
+        return "disabled"
+    if request.method == "HEAD":
+        return "head"
+    if is_speculative(request):
+        return "prefetch"
+    if is_bot(request):
+        return "bot"
+    return "" if has_consent(request) else "consent"
+
+
+def has_consent(request: HttpRequest) -> bool:
+    """May this shopper be recognised? Asked once per request; a hook that raises means no."""
+    state = state_of(request)
+    if state.consent is None:
+        state.consent = _ask(request)
+    return state.consent
+
+
+def _ask(request: HttpRequest) -> bool:
+    if conf.settings.HONOUR_GPC and request.META.get("HTTP_SEC_GPC", "").strip() == "1":
+        return False
+    hook = backends.hook("RECO_CONSENT", conf.settings.CONSENT)
+    if hook is None:
+        return True
+    try:
+        return bool(hook(request))
+    except Exception:
+        logger.exception("RECO_CONSENT raised; taken as a refusal.")
+        if conf.settings.DEBUG_RAISE:
+            raise
+        return False
+
+
+def _is_left_out_staff(request: HttpRequest) -> bool:
+    if conf.settings.TRACK_STAFF:
+        return False
+    user = getattr(request, "user", None)
+    return bool(getattr(user, "is_staff", False))

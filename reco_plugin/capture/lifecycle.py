@@ -1,0 +1,83 @@
+"""What we know of one request, and what to do once its response is closed."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import HttpRequest
+
+from reco_plugin import conf
+from reco_plugin.capture import background, drops
+from reco_plugin.types import Shopper
+
+logger = logging.getLogger(__name__)
+
+Callback = Callable[[], object]
+_ATTRIBUTE = "_reco"
+
+
+@dataclass(slots=True)
+class RequestState:
+    """Ours alone, kept on the request."""
+
+    consent: bool | None = None
+    """None until asked."""
+    visitor: uuid.UUID | None = None
+    is_new: bool = False
+    """The visitor id was made in this request."""
+    shopper: Shopper | None = None
+    shopper_of: Any = None
+    """Key of the user `shopper` stands for, to notice a login or logout in between."""
+    was_read: bool = False
+    """The identity was asked for, so the response may differ from one shopper to the next."""
+    has_middleware: bool = False
+    is_closed: bool = False
+    callbacks: list[Callback] = field(default_factory=list)
+
+
+def state_of(request: HttpRequest) -> RequestState:
+    """The state of this request, made at first sight. Looks through Django REST framework's wrapper."""
+    request = getattr(request, "_request", request)
+    state: RequestState | None = getattr(request, _ATTRIBUTE, None)
+    if state is None:
+        state = RequestState()
+        setattr(request, _ATTRIBUTE, state)
+    return state
+
+
+def after_response(request: HttpRequest, callback: Callback) -> None:
+    """Run `callback` once the response is closed: the body is sent, the request's transaction over.
+
+    Without RecoMiddleware (or when the response is closed already) it runs at once; under an event
+    loop, in the background thread. What it raises is logged and counted, never passed on.
+    """
+    state = state_of(request)
+    if state.has_middleware and not state.is_closed:
+        state.callbacks.append(callback)
+    elif background.in_event_loop():
+        background.submit(callback)
+    else:
+        guarded(callback)
+
+
+def close(state: RequestState) -> None:
+    """Run what waits for the end of the response, in order; callbacks may add more."""
+    while state.callbacks:
+        guarded(state.callbacks.pop(0))
+    state.is_closed = True
+    drops.flush_if_due()
+
+
+def guarded(callback: Callback) -> None:
+    """Run `callback`; log and count what it raises (re-raise under RECO_DEBUG_RAISE)."""
+    try:
+        callback()
+    except Exception:
+        drops.count("error")
+        logger.exception("A recommendations callback failed; the shop is not affected.")
+        if conf.settings.DEBUG_RAISE:
+            raise

@@ -1,0 +1,60 @@
+"""A guest turns out to be a user: what they did as a guest becomes theirs."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest
+
+from reco_plugin import backends, conf
+from reco_plugin.capture.gate import has_consent
+from reco_plugin.capture.identity import rotate, shopper_id, visitor_of
+from reco_plugin.capture.lifecycle import state_of
+from reco_plugin.capture.recording import defer
+from reco_plugin.models import Interaction, VisitorLink
+from reco_plugin.types import Key
+
+
+def logged_in(request: HttpRequest, user: Any) -> None:
+    """Merge the visitor's history into the user's once the login has committed, with consent."""
+    state = state_of(request)
+    state.shopper = None
+    if not conf.settings.ENABLED or state.is_new or not has_consent(request):
+        return
+    if visitor := visitor_of(request):
+        site = backends.site(request)
+        defer(partial(_merge_or_rotate, request, visitor, site, user.pk), request)
+
+
+def logged_out(request: HttpRequest) -> None:
+    """Forget the visitor id: whoever uses this browser next is somebody else."""
+    if conf.settings.ENABLED:
+        rotate(request)
+
+
+def _merge_or_rotate(request: HttpRequest, visitor: uuid.UUID, site: int, user: Key) -> None:
+    if merge(visitor, site, user) is None:
+        rotate(request)
+
+
+def merge(visitor: uuid.UUID, site: int, user: Key) -> int | None:
+    """Give the interactions of `visitor` to `user`, in one transaction; returns how many moved.
+
+    None, and nothing moves, when the visitor id already belongs to another user (a shared device):
+    the first login wins. The link row is written first, so that concurrent logins wait for each
+    other; doing it again moves only what came late.
+    """
+    using = conf.settings.DATABASE
+    shopper = shopper_id(site, user)
+    with transaction.atomic(using=using):
+        links = VisitorLink.objects.using(using)
+        link = VisitorLink(visitor=visitor, site=site, shopper=shopper)
+        links.bulk_create([link], ignore_conflicts=True)
+        owner = links.values_list("site", "shopper").get(visitor=visitor)
+        if owner != (site, shopper):
+            return None
+        guests = Interaction.objects.using(using).filter(site=site, shopper=visitor)
+        return guests.update(shopper=shopper, user_id=user)

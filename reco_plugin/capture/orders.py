@@ -1,0 +1,209 @@
+"""Order lines → purchases and refunds, with ids that are the same however often they are read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from reco_plugin import backends, conf
+from reco_plugin.capture import drops
+from reco_plugin.capture.clean import clamp, currency, product_key, text
+from reco_plugin.capture.erasure import erased_at
+from reco_plugin.capture.gate import is_recordable
+from reco_plugin.capture.identity import guest_id, identify, parse_visitor, shopper_id
+from reco_plugin.capture.lifecycle import guarded
+from reco_plugin.capture.recording import defer, is_transactional, write_what_can_be
+from reco_plugin.catalog import OrderLine, OrderMapping
+from reco_plugin.catalog.orders import OrderState
+from reco_plugin.models import Interaction
+from reco_plugin.types import EventKind, EventSource, Key, ShopEvent, Shopper
+
+_NAMESPACE = uuid.UUID("5b8a4b0e-6c0c-5d0f-8f43-6a55cf0b0a52")
+
+
+@dataclass(kw_only=True)
+class Saved:
+    """What became of some lines."""
+
+    written: Counter[EventKind] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+def completed(order: Any, request: HttpRequest | None = None) -> None:
+    """Record the purchases of a completed order, after the commit (or in it, by setting)."""
+    _later(partial(_save_order, order, request, None, None), request)
+
+
+def refunded(order: Any, lines: Iterable[Any] | None, request: HttpRequest | None = None) -> None:
+    """Record the refund of an order, or of some of its lines (instances or keys)."""
+    keys = None if lines is None else [getattr(line, "pk", line) for line in lines]
+    _later(partial(_save_order, order, request, keys, OrderState.REFUNDED), request)
+
+
+def _later(work: partial[None], request: HttpRequest | None) -> None:
+    if is_transactional():
+        guarded(work)
+    else:
+        defer(work, request)
+
+
+def _save_order(
+    order: Any,
+    request: HttpRequest | None,
+    keys: Sequence[Key] | None,
+    state: OrderState | None,
+) -> None:
+    mapping = backends.orders()
+    if mapping is None:
+        drops.count("no_order_mapping")
+        return
+    site = backends.site(request)
+    buyer = identify(request) if request is not None and is_recordable(request) else None
+    page = mapping.lines_of(order, keys)
+    count_broken(page.broken, site)
+    save(mapping, page.lines, site, source=EventSource.SIGNAL, buyer=buyer, state=state)
+
+
+def save(
+    mapping: OrderMapping,
+    lines: Sequence[OrderLine],
+    site: int,
+    *,
+    source: EventSource,
+    buyer: Shopper | None = None,
+    state: OrderState | None = None,
+    dry_run: bool = False,
+) -> Saved:
+    """Write what `lines` say and is not known yet, in one INSERT per batch.
+
+    `buyer` is who sent the request, for orders that name neither user nor guest; `state` overrules
+    the orders' own status. A cancelled order takes back the purchase it had become, if it had.
+    """
+    saved = Saved()
+    wanted: list[_Wish] = []
+    build = _Builder(line_model=mapping.model, site=site, source=source, buyer=buyer)
+    for line in lines:
+        meaning = state or mapping.classify(line.status)
+        saved.states[meaning.value] += 1
+        try:
+            wanted += build.wishes(line, meaning)
+        except ValueError:
+            saved.dropped["order_bad_product"] += 1
+    known = _known(wanted, site)
+    new = [wish for wish in wanted if _is_new(wish, known)]
+    events = _not_erased(new, saved)
+    if not dry_run:
+        write_what_can_be(events)
+    saved.written.update(event.kind for event in events)
+    for reason, n in saved.dropped.items():
+        drops.count(reason, site, n)
+    return saved
+
+
+def count_broken(broken: Counter[str], site: int) -> None:
+    for reason, n in broken.items():
+        drops.count(f"order_{reason}", site, n)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    event: ShopEvent
+    placed_at: dt.datetime
+    only_after: uuid.UUID | None = None
+    """Id of the purchase this one takes back: without it there is nothing to take back."""
+
+
+class _Builder:
+    """Turns lines into wishes for one mapping, site and moment."""
+
+    def __init__(
+        self, *, line_model: str, site: int, source: EventSource, buyer: Shopper | None
+    ) -> None:
+        self.prefix = f"{site}:{line_model.lower()}"
+        self.site = site
+        self.source = source
+        self.buyer = buyer
+        self.now = timezone.now()
+
+    def wishes(self, line: OrderLine, state: OrderState) -> list[_Wish]:
+        placed = clamp(line.placed_at or self.now, self.now, None)
+        changed = clamp(line.changed_at or self.now, self.now, None)
+        if state is OrderState.WAITING:
+            return []
+        if line.quantity < 0:
+            is_void = state is OrderState.CANCELLED
+            return [] if is_void else [self._wish(line, EventKind.REFUND, placed, placed)]
+        purchase = self._wish(line, EventKind.PURCHASE, placed, placed)
+        if state is OrderState.PAID:
+            return [purchase]
+        refund = self._wish(line, EventKind.REFUND, changed, placed)
+        if state is OrderState.REFUNDED:
+            return [purchase, refund]
+        return [_Wish(refund.event, placed, only_after=purchase.event.event_id)]
+
+    def _wish(
+        self, line: OrderLine, kind: EventKind, at: dt.datetime, placed: dt.datetime
+    ) -> _Wish:
+        event = ShopEvent(
+            event_id=uuid.uuid5(_NAMESPACE, f"{self.prefix}:{line.key}:{kind.ga4}"),
+            kind=kind,
+            shopper=self._shopper(line),
+            occurred_at=at,
+            site=self.site,
+            product=product_key(line.product),
+            quantity=abs(line.quantity),
+            price=line.price,
+            currency=currency(line.currency),
+            order=text(line.order, 64),
+            source=self.source,
+        )
+        return _Wish(event, placed)
+
+    def _shopper(self, line: OrderLine) -> Shopper:
+        """The user, else the visitor, else the guest, else whoever asked, else the order itself."""
+        if line.user not in (None, ""):
+            return Shopper(id=shopper_id(self.site, line.user), user=line.user)
+        if visitor := parse_visitor(line.visitor):
+            return Shopper(id=visitor)
+        if line.guest:
+            return Shopper(id=guest_id(self.site, line.guest))
+        return self.buyer or Shopper(id=guest_id(self.site, f"order:{line.order}"))
+
+
+def _known(wishes: Sequence[_Wish], site: int) -> set[uuid.UUID]:
+    """The ids among these that are written already."""
+    ids = {wish.event.event_id for wish in wishes} | {
+        wish.only_after for wish in wishes if wish.only_after
+    }
+    if not ids:
+        return set()
+    rows = Interaction.objects.using(conf.settings.DATABASE).filter(site=site, event_id__in=ids)
+    return set(rows.values_list("event_id", flat=True))
+
+
+def _is_new(wish: _Wish, known: set[uuid.UUID]) -> bool:
+    if wish.event.event_id in known:
+        return False
+    return wish.only_after is None or wish.only_after in known
+
+
+def _not_erased(wishes: Sequence[_Wish], saved: Saved) -> list[ShopEvent]:
+    """Events of orders that were not placed by somebody erased since."""
+    erased = erased_at({wish.event.shopper.id for wish in wishes})
+    kept = []
+    for wish in wishes:
+        moment = erased.get(wish.event.shopper.id)
+        if moment is not None and wish.placed_at <= moment:
+            saved.dropped["erased"] += 1
+        else:
+            kept.append(wish.event)
+    return kept

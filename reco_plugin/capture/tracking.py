@@ -1,0 +1,113 @@
+"""`track()`: one line in a view of the shop."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import uuid
+from functools import partial
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from reco_plugin import backends, conf
+from reco_plugin.capture import background, drops
+from reco_plugin.capture.clean import clean, product_key
+from reco_plugin.capture.gate import refusal, refusal_before_user
+from reco_plugin.capture.identity import identify, mint, visitor_of
+from reco_plugin.capture.recording import defer, is_transactional, record, write_what_can_be
+from reco_plugin.types import EventKind, EventSource, Key, ShopEvent
+
+logger = logging.getLogger(__name__)
+
+
+def track(
+    request: HttpRequest,
+    kind: str | EventKind,
+    product: Any = None,
+    *,
+    quantity: int = 1,
+    price: Any = None,
+    currency: str = "",
+    order: Any = "",
+    rating: float | None = None,
+    query: str = "",
+    occurred_at: dt.datetime | None = None,
+    event_id: uuid.UUID | None = None,
+    source: EventSource = EventSource.TRACK,
+) -> None:
+    """Record that whoever sent `request` did `kind` ('view_item', 'add_to_cart' …) to `product`.
+
+    `product` is an instance or its key; `price` is of one unit, from the server; `rating` is 0..1.
+    Only what is known already is looked at now; who it was is found out when the transaction has
+    committed. Never raises, unless RECO_DEBUG_RAISE is on: then a kind or key that cannot be is a
+    ValueError.
+    """
+    try:
+        if not conf.settings.ENABLED:
+            return
+        event = partial(
+            ShopEvent,
+            event_id=event_id or uuid.uuid4(),
+            kind=EventKind.parse(kind),
+            product=_product(kind, product),
+            occurred_at=occurred_at or timezone.now(),
+            quantity=quantity,
+            price=price,
+            currency=currency,
+            order=str(order),
+            rating=rating,
+            query=query,
+            source=source,
+        )
+        _hand_over(request, event)
+    except Exception as error:
+        drops.count("invalid" if isinstance(error, ValueError) else "error")
+        logger.warning("An event was dropped: %s", error)
+        if conf.settings.DEBUG_RAISE:
+            raise
+
+
+def _product(kind: str | EventKind, product: Any) -> Key | None:
+    if product is None:
+        if EventKind.parse(kind) is EventKind.SEARCH:
+            return None
+        raise ValueError(f"{EventKind.parse(kind).ga4} needs a product; it is None.")
+    return product_key(product)
+
+
+def _hand_over(request: HttpRequest, event: partial[ShopEvent]) -> None:
+    if is_transactional() and event.keywords["kind"] in (EventKind.PURCHASE, EventKind.REFUND):
+        if complete := _complete(request, event):
+            record([complete])
+        return
+    if background.in_event_loop():
+        _keep_visitor(request)
+    defer(partial(_write, request, event), request)
+
+
+def _keep_visitor(request: HttpRequest) -> None:
+    """Make a guest's id while its cookie can still be set: the user is only known afterwards."""
+    if not refusal_before_user(request) and visitor_of(request) is None:
+        mint(request)
+
+
+def _write(request: HttpRequest, event: partial[ShopEvent]) -> None:
+    if complete := _complete(request, event):
+        write_what_can_be([complete])
+
+
+def _complete(request: HttpRequest, event: partial[ShopEvent]) -> ShopEvent | None:
+    """The event with its shopper and site, cleaned; None (and counted) where it must not be kept."""
+    site = backends.site(request)
+    reason = refusal(request)
+    shopper = None if reason else identify(request)
+    if shopper is None:
+        drops.count(reason or "nobody", site)
+        return None
+    complete = clean(event(shopper=shopper, site=site), timezone.now())
+    if complete.kind is EventKind.SEARCH and not complete.query:
+        drops.count("empty_query", site)
+        return None
+    return complete
