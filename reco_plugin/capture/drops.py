@@ -94,10 +94,9 @@ def flush() -> int:
     return len(rows)
 
 
-def flush_if_due() -> None:
-    """Flush when the last flush is FLUSH_SECONDS ago."""
-    if _counts.is_due():
-        flush()
+def is_due() -> bool:
+    """Is there something to flush, and the last flush FLUSH_SECONDS ago?"""
+    return _counts.is_due()
 
 
 def _savepoint() -> contextlib.AbstractContextManager[None]:

@@ -53,8 +53,13 @@ def identify(request: HttpRequest) -> Shopper | None:
 
     A guest seen for the first time gets a visitor id here, which RecoMiddleware sets as a cookie.
     """
+    state_of(request).was_read = True
+    return whose(request)
+
+
+def whose(request: HttpRequest) -> Shopper | None:
+    """As `identify`, for what is recorded and not shown: the page does not depend on it."""
     state = state_of(request)
-    state.was_read = True
     if not conf.settings.ENABLED or is_bot(request) or not has_consent(request):
         return None
     user = getattr(request, "user", None)
@@ -86,16 +91,27 @@ def visitor_of(request: HttpRequest) -> uuid.UUID | None:
 def mint(request: HttpRequest) -> uuid.UUID | None:
     """Make a visitor id; None where there is neither a cookie nor a session to keep it in."""
     state = state_of(request)
-    uses_session = _uses_session(request)
-    if state.is_closed or not (uses_session or conf.settings.VISITOR_COOKIE):
+    visitor = uuid.uuid4()
+    if _uses_session(request):
+        is_kept = _keep_in_session(request, visitor)
+    else:
+        is_kept = bool(conf.settings.VISITOR_COOKIE) and state.has_middleware
+        is_kept = is_kept and not state.is_finished
+    if not is_kept:
         return None
-    if not uses_session and not state.has_middleware:
-        return None
-    state.visitor, state.is_new = uuid.uuid4(), True
-    state.shopper = None
-    if uses_session:
-        request.session[SESSION_KEY] = str(state.visitor)
-    return state.visitor
+    state.visitor, state.is_new, state.shopper = visitor, True, None
+    return visitor
+
+
+def _keep_in_session(request: HttpRequest, visitor: uuid.UUID) -> bool:
+    """SessionMiddleware saves what changes before the response is out; afterwards we must."""
+    is_finished = state_of(request).is_finished
+    if is_finished and not request.session.session_key:
+        return False
+    request.session[SESSION_KEY] = str(visitor)
+    if is_finished:
+        request.session.save()
+    return True
 
 
 def rotate(request: HttpRequest) -> None:
@@ -114,6 +130,7 @@ def _uses_session(request: HttpRequest) -> bool:
 def finish(request: HttpRequest, response: HttpResponseBase) -> None:
     """Set, renew or remove the visitor cookie on the response."""
     state = state_of(request)
+    state.is_finished = True
     if state.was_read:
         patch_vary_headers(response, ("Cookie",))
     name = conf.settings.VISITOR_COOKIE

@@ -33,8 +33,10 @@ class RequestState:
     shopper_of: Any = None
     """Key of the user `shopper` stands for, to notice a login or logout in between."""
     was_read: bool = False
-    """The identity was asked for, so the response may differ from one shopper to the next."""
+    """The identity was asked for to fill the page, so it differs from one shopper to the next."""
     has_middleware: bool = False
+    is_finished: bool = False
+    """The headers are out: a cookie can no longer be set."""
     is_closed: bool = False
     callbacks: list[Callback] = field(default_factory=list)
 
@@ -69,7 +71,6 @@ def close(state: RequestState) -> None:
     while state.callbacks:
         guarded(state.callbacks.pop(0))
     state.is_closed = True
-    drops.flush_if_due()
 
 
 def guarded(callback: Callback) -> None:

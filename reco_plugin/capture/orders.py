@@ -18,7 +18,7 @@ from reco_plugin.capture import drops
 from reco_plugin.capture.clean import clamp, currency, product_key, text
 from reco_plugin.capture.erasure import erased_at
 from reco_plugin.capture.gate import is_recordable
-from reco_plugin.capture.identity import guest_id, identify, parse_visitor, shopper_id
+from reco_plugin.capture.identity import guest_id, parse_visitor, shopper_id, whose
 from reco_plugin.capture.lifecycle import guarded
 from reco_plugin.capture.recording import defer, is_transactional, write_what_can_be
 from reco_plugin.catalog import OrderLine, OrderMapping
@@ -67,7 +67,7 @@ def _save_order(
         drops.count("no_order_mapping")
         return
     site = backends.site(request)
-    buyer = identify(request) if request is not None and is_recordable(request) else None
+    buyer = whose(request) if request is not None and is_recordable(request) else None
     page = mapping.lines_of(order, keys)
     count_broken(page.broken, site)
     save(mapping, page.lines, site, source=EventSource.SIGNAL, buyer=buyer, state=state)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from django.db import DatabaseError, connections, transaction
+from django.db import connections, transaction
 from django.http import HttpRequest
 
 from reco_plugin import conf
@@ -65,7 +65,7 @@ def write_what_can_be(events: Sequence[ShopEvent]) -> int:
     """Write `events`; when the batch fails, one by one, counting those that cannot be written."""
     try:
         return write(events)
-    except DatabaseError as error:
+    except Exception as error:  # noqa: BLE001 - a poison event must not take the others with it
         if len(events) > 1 and connections[conf.settings.DATABASE].is_usable():
             return sum(write_what_can_be([event]) for event in events)
         drops.count("write_failed", events[0].site, len(events))

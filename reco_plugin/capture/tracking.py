@@ -8,6 +8,7 @@ import uuid
 from functools import partial
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -15,7 +16,8 @@ from reco_plugin import backends, conf
 from reco_plugin.capture import background, drops
 from reco_plugin.capture.clean import clean, product_key
 from reco_plugin.capture.gate import refusal, refusal_before_user
-from reco_plugin.capture.identity import identify, mint, visitor_of
+from reco_plugin.capture.identity import mint, visitor_of, whose
+from reco_plugin.capture.lifecycle import after_response, state_of
 from reco_plugin.capture.recording import defer, is_transactional, record, write_what_can_be
 from reco_plugin.types import EventKind, EventSource, Key, ShopEvent
 
@@ -82,15 +84,23 @@ def _hand_over(request: HttpRequest, event: partial[ShopEvent]) -> None:
         if complete := _complete(request, event):
             record([complete])
         return
-    if background.in_event_loop():
-        _keep_visitor(request)
+    if _must_mint_now(request) and not refusal_before_user(request) and not visitor_of(request):
+        mint(request)
     defer(partial(_write, request, event), request)
 
 
-def _keep_visitor(request: HttpRequest) -> None:
-    """Make a guest's id while its cookie can still be set: the user is only known afterwards."""
-    if not refusal_before_user(request) and visitor_of(request) is None:
-        mint(request)
+def _must_mint_now(request: HttpRequest) -> bool:
+    """Will it be too late for a visitor cookie when the event is written?
+
+    Under an event loop it will; in a transaction it may (a test case's never commits), but there only
+    what certainly runs no SQL may be asked.
+    """
+    if not conf.settings.VISITOR_COOKIE or not state_of(request).has_middleware:
+        return False
+    if background.in_event_loop():
+        return True
+    is_stranger = django_settings.SESSION_COOKIE_NAME not in request.COOKIES
+    return is_stranger and not conf.settings.CONSENT
 
 
 def _write(request: HttpRequest, event: partial[ShopEvent]) -> None:
@@ -102,12 +112,18 @@ def _complete(request: HttpRequest, event: partial[ShopEvent]) -> ShopEvent | No
     """The event with its shopper and site, cleaned; None (and counted) where it must not be kept."""
     site = backends.site(request)
     reason = refusal(request)
-    shopper = None if reason else identify(request)
+    shopper = None if reason else whose(request)
     if shopper is None:
-        drops.count(reason or "nobody", site)
+        _drop(request, reason or "nobody", site)
         return None
     complete = clean(event(shopper=shopper, site=site), timezone.now())
     if complete.kind is EventKind.SEARCH and not complete.query:
-        drops.count("empty_query", site)
+        _drop(request, "empty_query", site)
         return None
     return complete
+
+
+def _drop(request: HttpRequest, reason: str, site: int) -> None:
+    drops.count(reason, site)
+    if drops.is_due():
+        after_response(request, drops.flush)

@@ -6,14 +6,13 @@ import uuid
 
 import pytest
 from django.contrib.auth import login, logout
-from django.db import DatabaseError, connection, transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import Client
 from django.urls import path
 from testapp.models import Customer, Product
 
-from reco_plugin.capture import after_response, drops, identify, track
-from reco_plugin.models import Dropped, Interaction
+from reco_plugin.capture import after_response, identify, track
+from reco_plugin.models import Interaction
 from reco_plugin.types import EventKind
 
 pytestmark = [pytest.mark.urls(__name__), pytest.mark.django_db(transaction=True)]
@@ -37,6 +36,7 @@ def log_out(request: HttpRequest) -> HttpResponse:
 
 
 def later(request: HttpRequest) -> HttpResponse:
+    identify(request)
     after_response(request, lambda: track(request, "search", query="late"))
     return HttpResponse("before" if not Interaction.objects.exists() else "too early")
 

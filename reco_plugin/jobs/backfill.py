@@ -1,0 +1,42 @@
+"""Import the orders of the past, from the first to the last. Doing it again imports nothing twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db import models
+
+from reco_plugin import backends
+from reco_plugin.capture import drops
+from reco_plugin.exceptions import MappingError
+from reco_plugin.jobs.sync_orders import OrderReport, order_mapping, ours, take, tell
+from reco_plugin.stores.base import Progress
+from reco_plugin.types import EventSource
+
+
+def backfill(
+    site: int | None = None,
+    *,
+    since: dt.datetime | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> OrderReport:
+    """Read every order line placed since `since` (aware; None for all), and write what is not known.
+
+    Safe to break off and run again. Raises MappingError without RECO_ORDERS, when its paths lead
+    nowhere, or when `since` is given and the mapping has no `placed_at`.
+    """
+    mapping = order_mapping()
+    if since is not None and not mapping.placed_at:
+        raise MappingError(f"{type(mapping).__name__}.placed_at is needed to read orders by date.")
+    placed = models.Q() if since is None else models.Q(**{f"{mapping.placed_at}__gte": since})
+    where = placed & ours(mapping)
+    site = backends.site() if site is None else site
+    report = OrderReport(dry_run=dry_run)
+    total = mapping.queryset().filter(where).count() if progress is not None else 0
+    for page in mapping.pages("pk", where):
+        take(mapping, page, site, report, EventSource.BACKFILL)
+        tell(progress, "orders", report.read, total)
+    if not dry_run:
+        drops.flush()
+    return report

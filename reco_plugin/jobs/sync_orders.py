@@ -1,0 +1,178 @@
+"""Read the shop's orders, and write the purchases and refunds that are not known yet.
+
+Signals are only the faster path: what `bulk_create`, `queryset.update`, a crashed process or a raising
+callback kept from us is found here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from reco_plugin import backends, conf
+from reco_plugin.capture import drops
+from reco_plugin.capture.orders import count_broken, save
+from reco_plugin.catalog import OrderMapping
+from reco_plugin.catalog.orders import OrderPage
+from reco_plugin.exceptions import MappingError
+from reco_plugin.models import OrderCursor
+from reco_plugin.stores.base import Progress
+from reco_plugin.types import EventKind, EventSource
+
+OVERLAP = dt.timedelta(minutes=10)
+"""How far before the mark a sync begins, for transactions that commit late."""
+
+
+@dataclass(kw_only=True)
+class OrderReport:
+    """What a reading of orders found. Counts are of lines."""
+
+    read: int = 0
+    purchases: int = 0
+    refunds: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Broken lines, by reason."""
+    dry_run: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """The report in plain words."""
+        would = "would be new" if self.dry_run else "new"
+        said = [
+            f"{self.read} order lines read; {self.purchases} purchases and {self.refunds} refunds {would}."
+        ]
+        if self.states:
+            said.append("By status: " + _listed(self.states) + ".")
+        if self.left_out:
+            said.append("Left out: " + _listed(self.left_out) + ".")
+        return said
+
+
+def sync_orders(site: int | None = None, progress: Progress | None = None) -> OrderReport:
+    """Read what changed since the last sync, then the status of recent orders once more.
+
+    Safe to break off: the mark moves on with every page, and no event is written twice. Raises
+    MappingError without RECO_ORDERS, or when its paths lead nowhere.
+    """
+    mapping = order_mapping()
+    site = backends.site() if site is None else site
+    report = OrderReport()
+    cursor = _cursor(mapping, site)
+    by = mapping.mark_path
+    for page in mapping.pages(by, ours(mapping), _start(cursor, by)):
+        take(mapping, page, site, report, EventSource.ORDER_SYNC)
+        _move_on(cursor, by, page)
+        tell(progress, "orders", report.read)
+    for page in _recent(mapping):
+        take(mapping, page, site, report, EventSource.ORDER_SYNC)
+        tell(progress, "recent orders", report.read)
+    cursor.save()
+    drops.flush()
+    return report
+
+
+def order_mapping() -> OrderMapping:
+    """The shop's mapping, validated. Raises MappingError."""
+    mapping = backends.orders()
+    if mapping is None:
+        raise MappingError(
+            "RECO_ORDERS is not set. Write an OrderMapping subclass that says where your orders are "
+            "(see reco_plugin.catalog.OrderMapping), and name it there."
+        )
+    mapping.validate()
+    return mapping
+
+
+def ours(mapping: OrderMapping) -> models.Q:
+    """Every line, less those that staff bought for themselves (RECO_TRACK_STAFF)."""
+    users = get_user_model()
+    if conf.settings.TRACK_STAFF or not mapping.user or not _has_field(users, "is_staff"):
+        return models.Q()
+    staff = users._base_manager.filter(is_staff=True).values("pk")
+    return ~models.Q(**{f"{mapping.user}__in": staff})
+
+
+def take(
+    mapping: OrderMapping,
+    page: OrderPage,
+    site: int,
+    report: OrderReport,
+    source: EventSource,
+) -> None:
+    """Save one page and add it to the report."""
+    saved = save(mapping, page.lines, site, source=source, dry_run=report.dry_run)
+    report.read += page.read
+    report.purchases += saved.written[EventKind.PURCHASE]
+    report.refunds += saved.written[EventKind.REFUND]
+    report.states.update(saved.states)
+    report.left_out.update(page.broken)
+    report.left_out.update(saved.dropped)
+    if not report.dry_run:
+        count_broken(page.broken, site)
+
+
+def tell(progress: Progress | None, stage: str, done: int, total: int = 0) -> None:
+    if progress is not None:
+        progress(stage, done, max(done, total))
+
+
+def _recent(mapping: OrderMapping) -> Iterator[OrderPage]:
+    """Orders placed lately: a status changed by `queryset.update` moves no timestamp."""
+    days = conf.settings.ORDER_RESCAN_DAYS
+    if not mapping.placed_at or days <= 0:
+        return iter(())
+    since = timezone.now() - dt.timedelta(days=days)
+    return mapping.pages("pk", models.Q(**{f"{mapping.placed_at}__gte": since}) & ours(mapping))
+
+
+def _cursor(mapping: OrderMapping, site: int) -> OrderCursor:
+    name = f"{type(mapping).__module__}.{type(mapping).__qualname__}"[-255:]
+    rows = OrderCursor.objects.using(conf.settings.DATABASE)
+    return rows.get_or_create(site=site, mapping=name)[0]
+
+
+def _start(cursor: OrderCursor, by: str) -> Any:
+    """Where to read on; None for the very beginning, also when the mapping reads by another path."""
+    if cursor.mark.get("by") != by:
+        return None
+    if "key" in cursor.mark:
+        return cursor.mark["key"]
+    at = parse_datetime(cursor.mark["at"])
+    return at and at - OVERLAP
+
+
+def _move_on(cursor: OrderCursor, by: str, page: OrderPage) -> None:
+    """Set the mark to the end of `page`; a time in the future would hide what comes until then."""
+    if page.last is None:
+        return
+    value = page.last[0]
+    if isinstance(value, dt.datetime):
+        at = value if timezone.is_aware(value) else timezone.make_aware(value, dt.UTC)
+        cursor.mark = {"by": by, "at": min(at, timezone.now()).isoformat()}
+    elif isinstance(value, int):
+        cursor.mark = {"by": by, "key": value}
+    cursor.save()
+
+
+def _has_field(model: type[models.Model], name: str) -> bool:
+    try:
+        model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return False
+    return True
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.most_common())
