@@ -15,7 +15,7 @@ DRAWINGS: dict[str, Callable[[Sketch], None]] = {}
 
 
 def paint(shape: str, look: Look) -> Image.Image:
-    """A 480 × 480 picture of `shape`; KeyError names a shape that cannot be drawn."""
+    """A 480 by 480 picture of `shape`; KeyError names a shape that cannot be drawn."""
     sketch = Sketch(look)
     DRAWINGS[shape](sketch)
     return sketch.finish()

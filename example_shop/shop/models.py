@@ -174,7 +174,7 @@ class OrderLine(models.Model):
     price = models.DecimalField(max_digits=10, decimal_places=2)
 
     def __str__(self) -> str:
-        return f"{self.quantity} × {self.title}"
+        return f"{self.quantity} x {self.title}"
 
     @property
     def total(self) -> Decimal:

@@ -1,0 +1,63 @@
+"""What a catalogue loader hands over, before anything is in the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from example_shop.demo.sketch import Look
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProductPlan:
+    """One product to be, with its sizes."""
+
+    slug: str
+    title: str
+    description: str
+    category: tuple[str, ...]
+    """Names from the root."""
+    brand: str
+    price: Decimal
+    picture: str
+    """Path under MEDIA_ROOT, or ''."""
+    shape: str = ""
+    """Which drawing makes the picture; '' when the picture is a file already."""
+    look: Look | None = None
+    colour: str = ""
+    gender: str = ""
+    age_group: str = ""
+    style: str = ""
+    """What the simulated shoppers like or dislike about it, besides the visible facts."""
+    options: tuple[str, ...] = ()
+    """Names of its variants; empty when it is bought as it is."""
+    stock: tuple[int, ...] = (20,)
+    """Pieces of each option, or of the product itself."""
+    days_old: float = 400.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Persona:
+    """A demo account with a taste one can see."""
+
+    username: str
+    taste: str
+    categories: tuple[str, ...] = ()
+    """Names of leaf categories."""
+    colours: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
+    gender: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assortment:
+    """A whole catalogue and what its pages must say about it."""
+
+    products: tuple[ProductPlan, ...]
+    departments: tuple[str, ...]
+    """Order of the roots of the category tree."""
+    personas: tuple[Persona, ...]
+    notice: str = ""
+    price_note: str = ""
+    report: tuple[str, ...] = field(default=())
+    """What was done to the data, in plain words."""

@@ -1,0 +1,229 @@
+"""Simulated shoppers: known tastes, and what people with such tastes do in a shop.
+
+Each shopper has a latent liking for every category, colour, style, brand and price level. What they
+look at is drawn from a softmax of that liking over the products they happen to see (Gumbel noise on
+the scores), blurred by popularity; what they buy depends on it more sharply. A learner sees only
+the events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from example_shop.demo.goods import Persona, ProductPlan
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+VIEW, CART, BUY, RETURN, WISH = range(5)
+DAY = 86_400
+SEEN = 0.4
+"""Share of the shop's products that come before a shopper's eyes in one visit."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Traits:
+    """What can be liked about n products; each array has shape (n,)."""
+
+    category: Ints
+    colour: Ints
+    style: Ints
+    brand: Ints
+    gender: Ints
+    """0 for anyone, 1 women, 2 men."""
+    price: Floats
+    """Log price within the category, standardised."""
+    days_old: Floats
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tastes:
+    """What m shoppers like; columns of the matrices follow the numbering of Traits."""
+
+    category: Floats
+    colour: Floats
+    style: Floats
+    brand: Floats
+    gender: Ints
+    price: Floats
+    eagerness: Floats
+    """Visits to expect in the whole window."""
+    size: Ints
+
+    def liking(self, shopper: int, traits: Traits) -> Floats:
+        """How much the shopper likes each product; shape (n,), about standard normal in spread."""
+        score = 1.0 * self.colour[shopper, traits.colour]
+        score += 0.9 * self.style[shopper, traits.style]
+        score += 0.7 * self.brand[shopper, traits.brand]
+        score -= 0.5 * np.abs(traits.price - self.price[shopper])
+        other = (traits.gender > 0) & (traits.gender != self.gender[shopper])
+        return np.where(other, score - 4.0, score)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trace:
+    """What happened, in time order per visit; all arrays have shape (events,)."""
+
+    kind: Ints
+    shopper: Ints
+    product: Ints
+    at: Ints
+    """Seconds before now."""
+    visit: Ints
+
+
+def traits_of(plans: Sequence[ProductPlan]) -> Traits:
+    category = _codes(plan.category for plan in plans)
+    prices = np.log(np.asarray([float(plan.price) for plan in plans]) + 1.0)
+    genders = {"women": 1, "girls": 1, "men": 2, "boys": 2}
+    return Traits(
+        category=category,
+        colour=_codes(plan.colour for plan in plans),
+        style=_codes(plan.style for plan in plans),
+        brand=_codes(plan.brand for plan in plans),
+        gender=np.asarray([genders.get(plan.gender.lower(), 0) for plan in plans]),
+        price=_standardised(prices, category),
+        days_old=np.asarray([plan.days_old for plan in plans]),
+    )
+
+
+def tastes(
+    count: int,
+    plans: Sequence[ProductPlan],
+    personas: Sequence[Persona],
+    rng: np.random.Generator,
+    visits: float = 7.0,
+) -> Tastes:
+    """Tastes of `count` shoppers; the first ones are the personas."""
+    traits = traits_of(plans)
+    found = Tastes(
+        category=rng.gumbel(0, 1.0, (count, _width(traits.category))) * 1.1,
+        colour=rng.normal(0, 1.1, (count, _width(traits.colour))),
+        style=_peaked(rng, count, _width(traits.style)),
+        brand=rng.normal(0, 0.6, (count, _width(traits.brand))),
+        gender=rng.integers(1, 3, count),
+        price=rng.normal(0, 0.8, count),
+        eagerness=np.clip(rng.lognormal(np.log(visits) - 0.25, 0.7, count), 1, 60),
+        size=rng.integers(0, 1_000, count),
+    )
+    for row, persona in enumerate(personas[:count]):
+        _become(found, row, persona, plans, traits)
+    return found
+
+
+def simulate(
+    likes: Tastes,
+    traits: Traits,
+    days: int,
+    rng: np.random.Generator,
+    progress: Callable[[Iterable[int]], Iterable[int]] = lambda rows: rows,
+) -> Trace:
+    """`days` days of visits that end now; deterministic for a seeded generator."""
+    fame = 0.9 * rng.normal(0, 1.0, len(traits.category))
+    rows: list[tuple[int, int, int, int, int]] = []
+    visit = 0
+    for shopper in progress(range(len(likes.size))):
+        liking = likes.liking(shopper, traits) + fame
+        owned = np.zeros(len(liking), dtype=bool)
+        for begun in _visits(likes.eagerness[shopper], days, rng):
+            shelf = _shelf(likes, shopper, traits, rng)
+            rows += _visit(shopper, visit, begun, liking + shelf, owned, traits, rng)
+            visit += 1
+    columns = np.asarray(rows, dtype=np.int64).reshape(-1, 5).T
+    return Trace(
+        kind=columns[0], shopper=columns[1], product=columns[2], at=columns[3], visit=columns[4]
+    )
+
+
+def _visits(eagerness: float, days: int, rng: np.random.Generator) -> Ints:
+    """When the visits begin, in seconds before now, oldest first; more of them lately."""
+    count = 1 + rng.poisson(eagerness)
+    ago = days * (1 - np.sqrt(rng.random(count))) + 0.05
+    return np.sort((ago * DAY).astype(np.int64))[::-1]
+
+
+def _shelf(likes: Tastes, shopper: int, traits: Traits, rng: np.random.Generator) -> Floats:
+    """What this visit is about: one category above all, by the shopper's liking for it."""
+    wanted = likes.category[shopper]
+    focus = int(np.argmax(1.6 * wanted + rng.gumbel(0, 1.0, len(wanted))))
+    return 0.8 * wanted[traits.category] + np.where(traits.category == focus, 4.0, 0.0)
+
+
+def _visit(
+    shopper: int,
+    visit: int,
+    begun: int,
+    score: Floats,
+    owned: npt.NDArray[np.bool_],
+    traits: Traits,
+    rng: np.random.Generator,
+) -> list[tuple[int, int, int, int, int]]:
+    """Look at a few products, put some in the cart, buy, sometimes return."""
+    unseen = (rng.random(len(score)) > SEEN) | (traits.days_old * DAY < begun) | owned
+    drawn = np.where(unseen, -np.inf, score + rng.gumbel(0, 0.8, len(score)))
+    looked = np.argsort(-drawn)[: 1 + rng.poisson(3.2)]
+    rows: list[tuple[int, int, int, int, int]] = []
+    clock = begun
+    for product in looked[np.isfinite(drawn[looked])].tolist():
+        clock = max(clock - int(rng.integers(15, 180)), 1)
+        rows.append((VIEW, shopper, product, clock, visit))
+        keen = score[product] - 7.0
+        if rng.random() > 1 / (1 + np.exp(-keen)):
+            continue
+        rows.append((CART, shopper, product, max(clock - 10, 1), visit))
+        if rng.random() < 0.6:
+            owned[product] = True
+            rows.append((BUY, shopper, product, max(begun - 2_400, 1), visit))
+            if begun > 20 * DAY and rng.random() < 0.12 / (1 + np.exp(keen - 1)):
+                rows.append((RETURN, shopper, product, begun - 12 * DAY, visit))
+        elif rng.random() < 0.3:
+            rows.append((WISH, shopper, product, max(clock - 20, 1), visit))
+    return rows
+
+
+def _become(
+    likes: Tastes, row: int, persona: Persona, plans: Sequence[ProductPlan], traits: Traits
+) -> None:
+    """Overwrite one shopper's tastes by a persona's."""
+    names = (
+        (likes.category, traits.category, persona.categories, [p.category[-1] for p in plans], 4.0),
+        (likes.colour, traits.colour, persona.colours, [p.colour for p in plans], 3.2),
+        (likes.style, traits.style, persona.styles, [p.style for p in plans], 2.0),
+    )
+    for matrix, codes, liked, values, weight in names:
+        if liked:
+            matrix[row] = -0.5
+            fans = codes[np.isin(np.asarray(values), liked)]
+            matrix[row, fans] = weight
+    likes.gender[row] = {"Women": 1, "Men": 2}.get(persona.gender, likes.gender[row])
+    likes.eagerness[row] = 14
+
+
+def _peaked(rng: np.random.Generator, count: int, width: int) -> Floats:
+    """Most people have one style, and a second they like a little."""
+    liking = rng.normal(-0.6, 0.4, (count, width))
+    rows = np.arange(count)
+    liking[rows, rng.integers(0, width, count)] += 0.9
+    liking[rows, rng.integers(0, width, count)] += 2.0
+    return liking
+
+
+def _codes(values: Iterable[object]) -> Ints:
+    numbers: dict[object, int] = {}
+    return np.asarray([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)
+
+
+def _width(codes: Ints) -> int:
+    return int(codes.max(initial=0)) + 1
+
+
+def _standardised(values: Floats, groups: Ints) -> Floats:
+    """Zero mean, unit spread within each group."""
+    count = np.maximum(np.bincount(groups), 1)
+    mean = np.bincount(groups, weights=values) / count
+    spread = np.sqrt(np.bincount(groups, weights=(values - mean[groups]) ** 2) / count)
+    return (values - mean[groups]) / np.maximum(spread[groups], 0.05)
