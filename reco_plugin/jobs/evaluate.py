@@ -1,0 +1,133 @@
+"""How good are the lists? A hold-out in time, judged beside popularity, by the steps that serve.
+
+The newest fifth of the history is the test period, the newest tenth of what is left the validation
+period. A trial run is fitted on the rest; on the validation period it is stopped early and the way to
+a shopper's vector is chosen, on the test period both ways and popularity are judged. Judged are
+shoppers with a past who did something new in the period; products they had met before it are left
+out of their lists and of what is looked for, so that re-showing the last click earns nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from scipy import sparse
+
+from reco_plugin.datasets import EventLog, time_split
+from reco_plugin.exceptions import NotEnoughData
+from reco_plugin.jobs.gates import Difference
+from reco_plugin.jobs.histories import moment
+from reco_plugin.jobs.material import Material
+from reco_plugin.jobs.trial import K, Sample, Trial, pairs, popular_lists, sampled
+from reco_plugin.metrics import Report, ndcg_at_k, normal_interval
+from reco_plugin.metrics import evaluate as judge
+from reco_plugin.trainers.base import Learnt
+from reco_plugin.types import Dataset, Ints
+
+TEST_SHARE = 0.2
+VALIDATION_SHARE = 0.1
+WAYS = ("fold_in", "trained")
+PROTOCOL = "time split; products met before the split are neither shown nor looked for"
+
+Fit: TypeAlias = Callable[[Dataset], Learnt]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Period:
+    """Whom to judge on a period, and what they wanted in it: CSR 0/1, rows as in `sample`."""
+
+    past: EventLog
+    sample: Sample
+    wanted: sparse.csr_matrix
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """The figures of a trial run; lists are top-10."""
+
+    served: str
+    """'fold_in' or 'trained': what the validation period preferred."""
+    epochs: int
+    at: int
+    """Start of the test period, µs since 1970 UTC."""
+    shoppers: int
+    results: dict[str, Report]
+    """On the test period: 'fold_in', 'trained', 'popularity'."""
+    validation: dict[str, Report]
+    difference: Difference
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For Run.metrics."""
+        return {
+            "k": K,
+            "protocol": PROTOCOL,
+            "at": moment(self.at).isoformat(),
+            "shoppers": self.shoppers,
+            "served": self.served,
+            "epochs": self.epochs,
+            "results": {name: report.as_dict() for name, report in self.results.items()},
+            "validation": {name: report.as_dict() for name, report in self.validation.items()},
+            "notes": list(self.notes),
+        }
+
+
+def evaluate(material: Material, fit: Fit, *, seed: int = 0) -> Evaluation:
+    """Split, fit, choose, judge. Raises NotEnoughData when nothing is left to fit or to judge."""
+    past, future, at = time_split(material.log, share=TEST_SHARE)
+    known, unseen, validated_at = time_split(past, share=VALIDATION_SHARE)
+    dataset = material.part(known, unseen, validated_at)
+    learnt = fit(dataset)
+    trial = Trial.of(dataset, learnt, learnt_at=validated_at)
+    served, validation = _choose(trial, period(known, unseen, validated_at, seed))
+    test = period(past, future, at, seed)
+    if not len(test.sample.shoppers):
+        raise NotEnoughData("no shopper with a past did anything new in the newest fifth.")
+    lists = all_lists(trial, test)
+    return Evaluation(
+        served=served,
+        epochs=learnt.epochs,
+        at=at,
+        shoppers=len(test.sample.shoppers),
+        results={name: judge(found, test.wanted) for name, found in lists.items()},
+        validation=validation,
+        difference=difference(lists[served], lists["popularity"], test.wanted),
+        notes=learnt.notes,
+    )
+
+
+def _choose(trial: Trial, validation: Period) -> tuple[str, dict[str, Report]]:
+    """The way of larger NDCG@10 on the validation period; folding in, where they are equal."""
+    lists = all_lists(trial, validation)
+    reports = {name: judge(found, validation.wanted) for name, found in lists.items()}
+    return max(WAYS, key=lambda way: reports[way].ndcg.mean), reports
+
+
+def all_lists(trial: Trial, judged: Period) -> dict[str, Ints]:
+    """The lists of both ways and of popularity, which also serves who has no vector."""
+    popular = popular_lists(judged.past, judged.sample)
+    ways = {way: trial.lists(judged.sample, way, popular) for way in WAYS}
+    return {**ways, "popularity": popular}
+
+
+def period(past: EventLog, during: EventLog, at: int, seed: int) -> Period:
+    """Shoppers with a past who did something new `during` the period (see `time_split`)."""
+    wanted = pairs(during)
+    sample = sampled(past, np.flatnonzero(np.diff(wanted.indptr)), at, seed)
+    return Period(past=past, sample=sample, wanted=wanted[sample.shoppers])
+
+
+def difference(served: Ints, popular: Ints, wanted: sparse.csr_matrix) -> Difference:
+    """NDCG@10 served minus popularity's, shopper by shopper, with its normal 95 % interval."""
+    ours, theirs = ndcg_at_k(served, wanted), ndcg_at_k(popular, wanted)
+    gap = normal_interval(ours - theirs)
+    return Difference(
+        served=float(ours.mean()) if len(ours) else 0.0,
+        popular=float(theirs.mean()) if len(theirs) else 0.0,
+        low=gap.low,
+        high=gap.high,
+        shoppers=gap.n,
+    )

@@ -1,0 +1,208 @@
+"""What a run must show before shoppers see it; every verdict says its figure and its limit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from reco_plugin import conf
+from reco_plugin.metrics import coverage, top_share
+from reco_plugin.trainers.base import Learnt
+from reco_plugin.types import Floats, Ints
+
+SMALLEST_SPREAD = 1e-4
+"""Scores of one shopper must differ by this share of their size; below it every product is equal."""
+TOLERANCE = 0.05
+"""A run may fall short of popularity by this share of popularity's NDCG@10."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gate:
+    """One verdict. `passed` is None when it was not measured, which stops nothing."""
+
+    name: str
+    passed: bool | None
+    words: str
+    value: float | None = None
+    limit: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-able; a figure that is not finite becomes None."""
+        told = asdict(self)
+        for name in ("value", "limit"):
+            if told[name] is not None and not math.isfinite(told[name]):
+                told[name] = None
+        return told
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """NDCG@10 of what would be served minus popularity's, over the same shoppers, with 95 % ends."""
+
+    served: float
+    popular: float
+    low: float
+    high: float
+    shoppers: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """The thresholds in force."""
+
+    interactions: int
+    shoppers: int
+    coverage: float
+    top_share: float
+
+
+def limits() -> Limits:
+    """The thresholds the settings ask for."""
+    return Limits(
+        interactions=conf.settings.MIN_INTERACTIONS,
+        shoppers=conf.settings.MIN_SHOPPERS,
+        coverage=conf.settings.MIN_COVERAGE,
+        top_share=conf.settings.MAX_TOP_SHARE,
+    )
+
+
+def passed(verdicts: Iterable[Gate]) -> bool:
+    """May the run be published? Gates that were not measured do not stop it."""
+    return all(gate.passed is not False for gate in verdicts)
+
+
+def minimum_data(interactions: int, shoppers: int, limit: Limits) -> list[Gate]:
+    """Enough interactions, and enough shoppers who acted on two or more products."""
+    return [
+        Gate(
+            name="interactions",
+            passed=interactions >= limit.interactions,
+            words=f"{interactions:,} interactions to learn from (needs {limit.interactions:,}, "
+            "RECO_MIN_INTERACTIONS)",
+            value=interactions,
+            limit=limit.interactions,
+        ),
+        Gate(
+            name="shoppers",
+            passed=shoppers >= limit.shoppers,
+            words=f"{shoppers:,} shoppers with two or more products (needs {limit.shoppers:,}, "
+            "RECO_MIN_SHOPPERS)",
+            value=shoppers,
+            limit=limit.shoppers,
+        ),
+    ]
+
+
+def finite(learnt: Learnt) -> Gate:
+    """No NaN and no infinity in anything learnt."""
+    arrays = (
+        learnt.item_vectors,
+        learnt.item_biases,
+        learnt.shopper_vectors,
+        learnt.feature_vectors,
+        learnt.feature_biases,
+    )
+    bad = sum(int(array.size - np.isfinite(array).sum()) for array in arrays)
+    words = "all numbers are finite" if not bad else f"{bad:,} numbers are not finite"
+    return Gate(name="finite", passed=not bad, words=words, value=bad, limit=0)
+
+
+def spread(learnt: Learnt, queries: Floats) -> Gate:
+    """Products must score differently: the median, over `queries` (n, d), of the standard deviation
+    of a shopper's scores, as a share of their largest absolute score."""
+    scores = queries @ learnt.item_vectors.T + learnt.item_biases
+    if not scores.size or scores.shape[1] < 2:
+        return Gate(name="spread", passed=None, words="not measured: fewer than two products")
+    size = np.maximum(np.abs(scores).max(axis=1), np.finfo(np.float32).tiny)
+    share = float(np.median(scores.std(axis=1) / size))
+    ok = share >= SMALLEST_SPREAD
+    words = (
+        "scores tell products apart" if ok else "every product scores the same for every shopper"
+    )
+    return Gate(
+        name="spread",
+        passed=ok,
+        words=f"{words} (typical spread {share:.2g} of the largest score, at least "
+        f"{SMALLEST_SPREAD:g})",
+        value=share,
+        limit=SMALLEST_SPREAD,
+    )
+
+
+def breadth(lists: Ints, items: int, limit: Limits) -> list[Gate]:
+    """Top lists (n, k) must cover the catalogue and not all hold one product.
+
+    Where n lists of k cannot cover `items` products, the share is of what they could cover. Where
+    lists are long beside the catalogue a product is in many of them by arithmetic alone; the limit
+    of the top share starts from there: even + (1 - even) x RECO_MAX_TOP_SHARE, even = k / items.
+    """
+    n, k = lists.shape
+    if not n or items <= k:
+        words = f"not measured: {n:,} lists of {k} over {items:,} products"
+        return [
+            Gate(name="coverage", passed=None, words=words),
+            Gate(name="top_share", passed=None, words=words),
+        ]
+    return [_coverage(lists, items, limit), _top_share(lists, items, limit)]
+
+
+def _coverage(lists: Ints, items: int, limit: Limits) -> Gate:
+    within_reach = min(items, lists.size)
+    share = coverage(lists, items) * items / within_reach
+    return Gate(
+        name="coverage",
+        passed=share >= limit.coverage,
+        words=f"top-{lists.shape[1]} lists of {len(lists):,} shoppers hold {share:.1%} of the "
+        f"{within_reach:,} products they could hold (at least {limit.coverage:.1%}, "
+        "RECO_MIN_COVERAGE)",
+        value=share,
+        limit=limit.coverage,
+    )
+
+
+def _top_share(lists: Ints, items: int, limit: Limits) -> Gate:
+    even = lists.shape[1] / items
+    most = even + (1 - even) * limit.top_share
+    share = top_share(lists)
+    return Gate(
+        name="top_share",
+        passed=share <= most,
+        words=f"the most frequent product is in {share:.1%} of the top-{lists.shape[1]} lists "
+        f"(at most {most:.1%}, RECO_MAX_TOP_SHARE)",
+        value=share,
+        limit=most,
+    )
+
+
+def not_worse_than_popular(difference: Difference | None) -> Gate:
+    """Paired over the hold-out shoppers: NDCG@10 as served minus NDCG@10 of popularity.
+
+    Fails when the whole 95 % interval of the mean difference lies below -TOLERANCE times
+    popularity's mean, i.e. when the run is surely, and by more than 5 %, the worse one.
+    """
+    if difference is None:
+        return Gate(name="popularity", passed=None, words="not measured: no evaluation was made")
+    if difference.shoppers < 2:
+        return Gate(
+            name="popularity", passed=None, words="not measured: nobody in the hold-out to compare"
+        )
+    line = -TOLERANCE * difference.popular
+    mean = difference.served - difference.popular
+    return Gate(
+        name="popularity",
+        passed=difference.high >= line,
+        words=f"NDCG@10 {difference.served:.4f} beside popularity's {difference.popular:.4f} over "
+        f"{difference.shoppers:,} hold-out shoppers: {mean:+.4f} (95 % interval "
+        f"{difference.low:+.4f} … {difference.high:+.4f}; its upper end must reach {line:+.4f})",
+        value=difference.high,
+        limit=line,
+    )
+
+
+def not_measured(name: str, why: str) -> Gate:
+    """A gate that had nothing to go by."""
+    return Gate(name=name, passed=None, words=f"not measured: {why}")

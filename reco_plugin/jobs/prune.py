@@ -1,0 +1,81 @@
+"""Let go of old runs: their vectors, lists and artefacts; their rows stay as history."""
+
+from __future__ import annotations
+
+import logging
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, transaction
+from django.db.models import Q, QuerySet
+
+from reco_plugin import backends, conf
+from reco_plugin.exceptions import StoreError
+from reco_plugin.jobs.artefacts import artefact_path
+from reco_plugin.jobs.publish import handle
+from reco_plugin.models import ActiveRun, RankedList, Run, RunStatus, VectorBlock
+
+log = logging.getLogger(__name__)
+
+
+def prunable(site: int, kind: str, keep: int | None = None) -> list[Run]:
+    """Runs that `prune` would let go of: all but the newest `keep` published (RECO_KEEP_RUNS), the
+    newest `keep` rejected, the live run and the one before it. Oldest first."""
+    keep = max(0, conf.settings.KEEP_RUNS if keep is None else keep)
+    held = _held(site, kind)
+    runs = _runs(site, kind).order_by("-created_at", "-pk")
+    old: list[Run] = []
+    for status in (RunStatus.PUBLISHED, RunStatus.REJECTED):
+        old += list(runs.filter(status=status)[keep:])
+    return sorted((run for run in old if run.pk not in held), key=lambda run: run.pk)
+
+
+def prune(site: int, kind: str, *, keep: int | None = None) -> list[Run]:
+    """Let go of the `prunable` runs and of what a dead process left behind; returns the pruned.
+
+    A run whose store cannot be reached is tried again next time.
+    """
+    pruned = [run for run in prunable(site, kind, keep) if _retire(run)]
+    for run in _unreleased(site, kind):
+        _release(run)
+    return pruned
+
+
+def _runs(site: int, kind: str) -> QuerySet[Run]:
+    return Run.objects.using(conf.settings.DATABASE).filter(site=site, kind=kind)
+
+
+def _held(site: int, kind: str) -> set[int | None]:
+    rows = ActiveRun.objects.using(conf.settings.DATABASE).filter(site=site, kind=kind)
+    return {pk for pair in rows.values_list("run_id", "previous_id") for pk in pair}
+
+
+def _retire(run: Run) -> bool:
+    """Mark a run PRUNED, unless it was made live meanwhile (activation takes the same lock)."""
+    with transaction.atomic(using=conf.settings.DATABASE):
+        locked = Run.objects.using(conf.settings.DATABASE).select_for_update().get(pk=run.pk)
+        if run.pk in _held(run.site, run.kind):
+            return False
+        locked.status = RunStatus.PRUNED
+        locked.save(update_fields=["status"])
+        RankedList.objects.using(conf.settings.DATABASE).filter(run=locked).delete()
+    return True
+
+
+def _unreleased(site: int, kind: str) -> QuerySet[Run]:
+    """Runs that are gone, but whose vectors or file may still be there."""
+    gone = _runs(site, kind).filter(status__in=[RunStatus.PRUNED, RunStatus.FAILED])
+    return gone.filter(~Q(store="") | ~Q(artefact="")).order_by("pk")
+
+
+def _release(run: Run) -> None:
+    try:
+        if run.store:
+            backends.store(run.store).drop(handle(run))
+    except (StoreError, DatabaseError, ImproperlyConfigured) as error:
+        log.warning("run %s keeps its vectors for now: %s", run.pk, error)
+        return
+    VectorBlock.objects.using(conf.settings.DATABASE).filter(run=run).delete()
+    if run.artefact:
+        artefact_path(run).unlink(missing_ok=True)
+    run.store, run.store_state, run.artefact = "", {}, ""
+    run.save(update_fields=["store", "store_state", "artefact"])

@@ -1,0 +1,218 @@
+"""The shop's catalogue → Item rows: streamed, only what changed, resumable at any point."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from reco_plugin import backends, conf
+from reco_plugin.catalog import Catalog
+from reco_plugin.jobs.newborn import give_vectors
+from reco_plugin.models import Item
+from reco_plugin.stores.base import Progress
+from reco_plugin.types import CatalogItem, Key
+
+log = logging.getLogger(__name__)
+
+BATCH = 1_000
+REPORTED = 50
+CONTENT = (
+    "site",
+    "title",
+    "text",
+    "categories",
+    "brand",
+    "price",
+    "tags",
+    "attributes",
+    "group_id",
+    "sensitive",
+    "available_since",
+)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A product that could not be read or written, and why."""
+
+    key: str
+    reason: str
+
+
+@dataclass(kw_only=True, slots=True)
+class ItemSync:
+    """What a sync saw and did (or, in a dry run, would do)."""
+
+    seen: int = 0
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: int = 0
+    vectors: int = 0
+    """Products born after the live run that have a vector made of their features."""
+    failures: list[Failure] = field(default_factory=list)
+    """The first fifty that failed."""
+    notes: list[str] = field(default_factory=list)
+
+    def fail(self, key: Key, error: Exception) -> None:
+        """Count a product that was skipped."""
+        self.failed += 1
+        if len(self.failures) < REPORTED:
+            reason = f"{type(error).__name__}: {error}".strip()[:300]
+            self.failures.append(Failure(key=str(key), reason=reason))
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """The report in plain words."""
+        counts = (
+            f"{self.seen:,} products: {self.added:,} new, {self.changed:,} changed, "
+            f"{self.unchanged:,} as before, {self.removed:,} gone, {self.failed:,} skipped."
+        )
+        told = [counts]
+        if self.vectors:
+            told.append(f"{self.vectors:,} products newer than the live run have a vector.")
+        told += [f"skipped {failure.key}: {failure.reason}" for failure in self.failures]
+        if self.failed > len(self.failures):
+            told.append(f"… and {self.failed - len(self.failures):,} more were skipped.")
+        return told + self.notes
+
+
+def sync_items(
+    site: int = 1, *, dry_run: bool = False, progress: Progress | None = None
+) -> ItemSync:
+    """Bring the Item rows of `site` in line with the shop's products.
+
+    A product whose catalogue method raises is skipped, named in the answer, and keeps the row it
+    had. Every batch stands by itself: a sync that was broken off is simply run again.
+    """
+    report = ItemSync()
+    catalog = backends.catalog()
+    products = catalog.products()
+    total = products.count() if progress else 0
+    for batch in _batches(products.iterator(chunk_size=BATCH), BATCH):
+        _sync_batch(catalog, batch, site, report, dry_run)
+        if progress:
+            progress("catalogue", report.seen, max(total, report.seen))
+    _remove_vanished(products, site, report, dry_run)
+    if not dry_run:
+        report.vectors = give_vectors(site)
+    return report
+
+
+def _sync_batch(
+    catalog: Catalog, batch: Sequence[Any], site: int, report: ItemSync, dry_run: bool
+) -> None:
+    rows = list(_read(catalog, batch, site, report))
+    before = dict(
+        _items().filter(pk__in=[row.pk for row in rows]).values_list("pk", "content_hash")
+    )
+    report.seen += len(batch)
+    new = [row for row in rows if row.pk not in before]
+    changed = [row for row in rows if before.get(row.pk, row.content_hash) != row.content_hash]
+    report.unchanged += len(rows) - len(new) - len(changed)
+    report.added += _write(new, report, dry_run)
+    report.changed += _write(changed, report, dry_run)
+
+
+def _read(catalog: Catalog, batch: Iterable[Any], site: int, report: ItemSync) -> Iterator[Item]:
+    for product in batch:
+        try:
+            yield item_row(catalog.item(product), site)
+        except Exception as error:  # noqa: BLE001  the shop's own code: one bad product is skipped
+            report.fail(product.pk, error)
+
+
+def item_row(item: CatalogItem, site: int) -> Item:
+    """An unsaved Item row; what PostgreSQL cannot hold (NUL, NaN) is left out of it."""
+    key: Any = item.key
+    group: Any = item.group
+    row = Item(
+        product_id=key,
+        site=site,
+        title=_clean(item.title),
+        text=_clean(item.description),
+        categories=_clean(item.categories),
+        brand=_clean(item.brand)[:255],
+        price=item.price if item.price is not None and math.isfinite(item.price) else None,
+        tags=_clean(item.tags),
+        attributes=_clean(item.attributes),
+        group_id=group,
+        sensitive=item.sensitive,
+        available_since=item.available_since,
+    )
+    content = json.dumps([getattr(row, name) for name in CONTENT], default=str, sort_keys=True)
+    row.content_hash = hashlib.sha256(content.encode()).hexdigest()
+    return row
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "ignore").decode()
+    if isinstance(value, dict):
+        return {_clean(str(name)): _clean(str(entry)) for name, entry in value.items()}
+    return [_clean(str(entry)) for entry in value]
+
+
+def _write(rows: list[Item], report: ItemSync, dry_run: bool) -> int:
+    """Upsert `rows`; where a row spoils the batch, each goes alone and the bad one is reported."""
+    if dry_run or not rows:
+        return len(rows)
+    try:
+        _upsert(rows)
+    except (DatabaseError, ValidationError, ValueError, TypeError) as error:
+        if len(rows) == 1:
+            report.fail(rows[0].pk, error)
+            return 0
+        half = len(rows) // 2
+        return _write(rows[:half], report, False) + _write(rows[half:], report, False)
+    return len(rows)
+
+
+def _upsert(rows: list[Item]) -> None:
+    with transaction.atomic(using=conf.settings.DATABASE):
+        _items().bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["product"],
+            update_fields=[
+                *(name.removesuffix("_id") for name in CONTENT),
+                "content_hash",
+                "synced_at",
+            ],
+        )
+
+
+def _remove_vanished(products: QuerySet[Any], site: int, report: ItemSync, dry_run: bool) -> None:
+    ours = _items().filter(site=site)
+    if not report.seen:
+        if ours.exists():
+            report.notes.append(
+                "Catalog.products() returned nothing, so no item was removed; check its filters."
+            )
+        return
+    gone = ours.filter(~Exists(products.filter(pk=OuterRef("pk"))))
+    report.removed = gone.count() if dry_run else gone.delete()[0]
+
+
+def _items() -> QuerySet[Item]:
+    return Item.objects.using(conf.settings.DATABASE).all()
+
+
+def _batches(rows: Iterator[T], size: int) -> Iterator[list[T]]:
+    while batch := list(islice(rows, size)):
+        yield batch

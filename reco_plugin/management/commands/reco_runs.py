@@ -1,0 +1,149 @@
+"""See, activate, roll back and prune training runs."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from reco_plugin import backends, conf
+from reco_plugin.exceptions import RecoError
+from reco_plugin.jobs import prune as pruning
+from reco_plugin.jobs import publish
+from reco_plugin.models import ActiveRun, Run
+
+KINDS = ("personal", "popular")
+
+
+class Command(BaseCommand):
+    help = (
+        "Without an action, lists the newest runs, live ones marked with *. "
+        "Exit codes: 0 done, 1 not possible (the message says why)."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--site", type=int, help="number of the shop (default: RECO_SITE)")
+        parser.add_argument("--json", action="store_true", help="one JSON object per line")
+        parser.add_argument("--limit", type=int, default=20, help="most runs to list (20)")
+        parser.set_defaults(dry_run=False, action="list")
+        actions = parser.add_subparsers(dest="action", title="actions")
+        activate = actions.add_parser("activate", help="make a published run live")
+        activate.add_argument("run", type=int, help="its number")
+        rollback = actions.add_parser("rollback", help="make the run before the live one live")
+        rollback.add_argument("kind", choices=KINDS)
+        prune = actions.add_parser("prune", help="let go of old runs' vectors and files")
+        prune.add_argument("--kind", choices=KINDS, help="only this kind")
+        prune.add_argument("--keep", type=int, help="published runs to keep (RECO_KEEP_RUNS)")
+        for action in (activate, rollback, prune):
+            action.add_argument("--dry-run", action="store_true", help="say what would be done")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        site = options["site"] or backends.site()
+        action = {
+            "activate": self._activate,
+            "rollback": self._rollback,
+            "prune": self._prune,
+        }.get(options["action"] or "list", self._list)
+        try:
+            action(site, options)
+        except (RecoError, DatabaseError) as error:
+            raise CommandError(str(error)) from error
+
+    # --- actions ----------------------------------------------------------------------------
+
+    def _list(self, site: int, options: dict[str, Any]) -> None:
+        runs = _runs().filter(site=site).order_by("-pk")[: options["limit"]]
+        live = set(_active().filter(site=site).values_list("run_id", flat=True))
+        told = [summary(run, live=run.pk in live) for run in runs]
+        if options["json"]:
+            for run in told:
+                self.stdout.write(json.dumps(run))
+        else:
+            self.stdout.write(
+                "\n".join(table(told)) if told else "No run yet: manage.py reco_train"
+            )
+
+    def _activate(self, site: int, options: dict[str, Any]) -> None:
+        run = _runs().filter(pk=options["run"], site=site).first()
+        if run is None:
+            raise CommandError(f"There is no run {options['run']} of site {site}.")
+        if options["dry_run"]:
+            self.stdout.write(f"Would make run {run.pk} ({run.kind}, {run.status}) live.")
+            return
+        publish.activate(run)
+        self.stdout.write(f"Run {run.pk} is the live {run.kind} run.")
+
+    def _rollback(self, site: int, options: dict[str, Any]) -> None:
+        kind = options["kind"]
+        if options["dry_run"]:
+            active = _active().filter(site=site, kind=kind).first()
+            back = active.previous_id if active else None
+            self.stdout.write(
+                f"Would make run {back} live." if back else f"No earlier {kind} run to go back to."
+            )
+            return
+        active = publish.rollback(site, kind)
+        self.stdout.write(f"Run {active.run_id} is the live {kind} run again.")
+
+    def _prune(self, site: int, options: dict[str, Any]) -> None:
+        work = pruning.prunable if options["dry_run"] else _prune
+        word = "Would let go of" if options["dry_run"] else "Let go of"
+        for kind in [options["kind"]] if options["kind"] else KINDS:
+            runs = work(site, kind, options["keep"])
+            numbers = ", ".join(str(run.pk) for run in runs) or "nothing"
+            self.stdout.write(f"{kind}: {word} {numbers}.")
+
+
+def _prune(site: int, kind: str, keep: int | None) -> list[Run]:
+    return pruning.prune(site, kind, keep=keep)
+
+
+def _runs() -> Any:
+    return Run.objects.using(conf.settings.DATABASE)
+
+
+def _active() -> Any:
+    return ActiveRun.objects.using(conf.settings.DATABASE)
+
+
+def summary(run: Run, *, live: bool) -> dict[str, Any]:
+    """The row of a run, JSON-able."""
+    served = run.metrics.get("results", {}).get(run.metrics.get("served", ""), {})
+    ndcg = served.get("ndcg@10", {}).get("mean")
+    failed = [gate["words"] for gate in run.gates if gate["passed"] is False]
+    return {
+        "run": run.pk,
+        "live": live,
+        "kind": run.kind,
+        "status": run.status,
+        "created": run.created_at.isoformat(timespec="seconds"),
+        "seconds": round(sum(run.timings.values()), 1),
+        "ndcg@10": ndcg,
+        "why": run.error or "; ".join(failed),
+    }
+
+
+def table(runs: Sequence[dict[str, Any]]) -> list[str]:
+    """Aligned lines under a heading."""
+    head = ("run", "kind", "status", "created (UTC)", "seconds", "NDCG@10", "")
+    body = [
+        (
+            f"{run['run']}{'*' if run['live'] else ''}",
+            run["kind"],
+            run["status"],
+            run["created"][:16].replace("T", " "),
+            f"{run['seconds']:.1f}",
+            "" if run["ndcg@10"] is None else f"{run['ndcg@10']:.4f}",
+            run["why"],
+        )
+        for run in runs
+    ]
+    widths = [max(len(line[at]) for line in [head, *body]) for at in range(len(head))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in [head, *body]
+    ]

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import importlib.util
+from typing import Any, ClassVar
+
+import pytest
+from django.core import checks as django_checks
+
+from reco_plugin import backends, checks
+from reco_plugin.catalog import Catalog, OrderMapping
+from reco_plugin.exceptions import StoreError
+
+
+def ids(messages: list[django_checks.CheckMessage]) -> list[str | None]:
+    return [message.id for message in messages]
+
+
+def test_a_sound_project_is_silent():
+    found = django_checks.run_checks(tags=["reco"])
+    assert [message for message in found if message.id not in {"reco.W002"}] == []
+
+
+@pytest.mark.parametrize("label", ["", "shop", "a.b.c"])
+def test_e001_missing_or_malformed(settings, label):
+    settings.RECO_PRODUCT_MODEL = label
+    (message,) = checks.product_model()
+    assert message.id == "reco.E001"
+    assert "RECO_PRODUCT_MODEL = 'shop.Product'" in message.msg
+
+
+def test_e001_misspelt(settings):
+    settings.RECO_PRODUCT_MODEL = "testapp.Prodcut"
+    (message,) = checks.product_model()
+    assert message.id == "reco.E001"
+    assert message.hint == "Did you mean 'testapp.Product'?"
+
+
+def test_e001_unlike_any(settings):
+    settings.RECO_PRODUCT_MODEL = "zzz.Qqq"
+    (message,) = checks.product_model()
+    assert "INSTALLED_APPS" in str(message.hint)
+
+
+class NotACatalog:
+    pass
+
+
+class MisspeltCatalog(Catalog):
+    title = "lable"
+    brand = "canonical.maker"
+    category = "shelves"
+    price = "get_absolute_url"
+    attributes: ClassVar[dict[str, str]] = {"size": "canonical.sizze", "season": "facts.season"}
+
+
+class MisspeltOrders(OrderMapping):
+    model = "testapp.Line"
+    quantity = "amount"
+    order = "order__nummer"
+    user = "order__customer_id"
+    placed_at = "order__placed"
+
+
+class NoModelOrders(OrderMapping):
+    model = "testapp.Lines"
+
+
+HERE = "test_checks"
+
+
+@pytest.fixture
+def importable(monkeypatch) -> None:
+    """Make this module importable by the short name that settings use."""
+    import sys
+
+    monkeypatch.setitem(sys.modules, HERE, sys.modules[__name__])
+
+
+@pytest.mark.parametrize("path", ["nowhere.Catalog", "testapp.reco.NoCatalog", "bare"])
+def test_e002_not_importable(settings, path):
+    settings.RECO_CATALOG = path
+    (message,) = checks.catalog()
+    assert message.id == "reco.E002"
+    assert path in message.msg
+
+
+@pytest.mark.usefixtures("importable")
+def test_e002_no_catalog(settings):
+    settings.RECO_CATALOG = f"{HERE}.NotACatalog"
+    (message,) = checks.catalog()
+    assert message.id == "reco.E002"
+    assert "is no Catalog" in message.msg
+
+
+@pytest.mark.usefixtures("importable")
+def test_e003_paths_that_do_not_exist(settings):
+    settings.RECO_CATALOG = f"{HERE}.MisspeltCatalog"
+    found = checks.catalog()
+    assert ids(found) == ["reco.E003", "reco.E003"]
+    assert "MisspeltCatalog.title = 'lable'" in found[0].msg
+    assert found[0].hint == "Did you mean 'label'?"
+    assert "sizze" in found[1].msg
+
+
+@pytest.mark.usefixtures("importable")
+@pytest.mark.parametrize("path", ["nowhere.Orders", f"{HERE}.NotACatalog"])
+def test_e004_not_importable_or_no_mapping(settings, path):
+    settings.RECO_ORDERS = path
+    (message,) = checks.orders()
+    assert message.id == "reco.E004"
+
+
+@pytest.mark.usefixtures("importable")
+def test_e005_paths_that_do_not_exist(settings):
+    settings.RECO_ORDERS = f"{HERE}.MisspeltOrders"
+    (message,) = checks.orders()
+    assert message.id == "reco.E005"
+    assert "'order__nummer'" in message.msg
+    assert message.hint == "Did you mean 'number'?"
+
+
+@pytest.mark.usefixtures("importable")
+def test_e005_model_that_does_not_exist(settings):
+    settings.RECO_ORDERS = f"{HERE}.NoModelOrders"
+    (message,) = checks.orders()
+    assert message.id == "reco.E005"
+    assert message.hint == "Did you mean 'testapp.Line'?"
+
+
+def test_no_order_mapping_is_fine(settings):
+    settings.RECO_ORDERS = ""
+    assert checks.orders() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RECO_LIMIT", "8"),
+        ("RECO_ENABLED", 1),
+        ("RECO_KEEP_RUNS", -1),
+        ("RECO_PURCHASE_DURABILITY", "sometimes"),
+        ("RECO_FORCE_RUNG", "lowest"),
+        ("RECO_EVENT_WEIGHTS", {"buy": 3}),
+        ("RECO_EVENT_WEIGHTS", {"purchase": "much"}),
+        ("RECO_EVENT_WEIGHTS", {"purchase": None}),
+    ],
+)
+def test_e006_wrong_type_or_value(settings, name, value):
+    setattr(settings, name, value)
+    (message,) = checks.setting_values()
+    assert message.id == "reco.E006"
+    assert name in message.msg
+    assert message.hint
+
+
+def test_e006_wrong_type_breaks_no_other_check(settings):
+    settings.RECO_CATALOG = 3
+    settings.RECO_ORDERS = 4
+    assert ids(django_checks.run_checks(tags=["reco"])).count("reco.E006") == 2
+
+
+@pytest.mark.parametrize("name", ["RECO_CART", "RECO_CONSENT", "RECO_SITE"])
+def test_e007_hook_not_importable(settings, name):
+    setattr(settings, name, "testapp.nowhere.hook")
+    (message,) = checks.hooks()
+    assert message.id == "reco.E007"
+    assert name in message.msg
+
+
+def test_e008_unknown_trainer(settings):
+    settings.RECO_TRAINER = "lightfmm"
+    (message,) = checks.trainer()
+    assert message.id == "reco.E008"
+    assert "lightfm" in message.msg
+
+
+def test_e008_unknown_parameter(settings):
+    settings.RECO_TRAINER_CONFIG = {"dimension": 32}
+    (message,) = checks.trainer()
+    assert message.id == "reco.E008"
+    assert "dimensions" in message.msg
+
+
+def test_w001_unknown_setting(settings):
+    settings.RECO_PRODUKT_MODEL = "shop.Product"
+    (message,) = checks.unknown_settings()
+    assert message.id == "reco.W001"
+    assert message.hint == "Did you mean RECO_PRODUCT_MODEL?"
+
+
+def test_w002_lightfm_not_installed(monkeypatch):
+    known = importlib.util.find_spec
+    monkeypatch.setattr(
+        checks, "find_spec", lambda name: None if name == "lightfm" else known(name)
+    )
+    (message,) = checks.trainer()
+    assert message.id == "reco.W002"
+    assert "django-reco-plugin[lightfm]" in str(message.hint)
+
+
+def test_w003_middleware_missing(settings):
+    settings.MIDDLEWARE = [path for path in settings.MIDDLEWARE if "reco" not in path]
+    (message,) = checks.middleware()
+    assert message.id == "reco.W003"
+    assert checks.MIDDLEWARE in str(message.hint)
+
+
+def test_w004_middleware_too_early(settings):
+    settings.MIDDLEWARE = [checks.MIDDLEWARE, *settings.MIDDLEWARE[:-1]]
+    assert ids(checks.middleware()) == ["reco.W004", "reco.W004"]
+
+
+def test_a_subclass_of_the_middleware_counts(settings, monkeypatch):
+    from reco_plugin.middleware import RecoMiddleware
+
+    class Ours(RecoMiddleware):
+        pass
+
+    monkeypatch.setattr("testapp.reco.Ours", Ours, raising=False)
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE[:-1], "testapp.reco.Ours"]
+    assert checks.middleware() == []
+
+
+class FakeStore:
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def check(self) -> list[str]:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return list(self.answer)
+
+
+@pytest.mark.parametrize("answer", [["no vector extension"], StoreError("no vector extension")])
+def test_w005_store_in_the_way(monkeypatch, answer):
+    monkeypatch.setattr(backends, "store", lambda name="": FakeStore(answer))
+    (message,) = checks.store(databases=["default"])
+    assert message.id == "reco.W005"
+    assert "no vector extension" in message.msg
+
+
+def test_w005_is_silent_unless_the_database_is_asked_for(monkeypatch):
+    monkeypatch.setattr(backends, "store", lambda name="": FakeStore(["bad"]))
+    assert checks.store(databases=None) == []
+    assert checks.store(databases=["other"]) == []
+    assert django_checks.Tags.database in checks.store.tags
+
+
+def test_w006_artefacts_inside_media(settings, tmp_path):
+    settings.MEDIA_ROOT = str(tmp_path)
+    settings.RECO_ARTEFACT_DIR = str(tmp_path / "reco")
+    (message,) = checks.artefact_folder()
+    assert message.id == "reco.W006"
+    settings.RECO_ARTEFACT_DIR = str(tmp_path.parent / "elsewhere")
+    assert checks.artefact_folder() == []
+
+
+def test_every_id_is_documented_and_tested():
+    import inspect
+    import re
+    from pathlib import Path
+
+    raised = set(re.findall(r'id="(reco\.\w+)"|"(reco\.E\d+)"\)', inspect.getsource(checks)))
+    told = set(re.findall(r"\| (reco\.\w+) \|", str(checks.__doc__)))
+    assert {name for pair in raised for name in pair if name} == told
+    tests = Path(__file__).read_text()
+    for name in told:
+        assert f"def test_{name.removeprefix('reco.').lower()}" in tests
