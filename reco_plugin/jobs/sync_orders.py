@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -45,7 +45,7 @@ class OrderReport:
     dry_run: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return vars(self) | {"states": dict(self.states), "left_out": dict(self.left_out)}
 
     def lines(self) -> list[str]:
         """The report in plain words."""
@@ -71,11 +71,12 @@ def sync_orders(site: int | None = None, progress: Progress | None = None) -> Or
     report = OrderReport()
     cursor = _cursor(mapping, site)
     by = mapping.mark_path
-    for page in mapping.pages(by, ours(mapping), _start(cursor, by)):
+    start = _start(cursor, by)
+    for page in mapping.pages(by, ours(mapping), start):
         take(mapping, page, site, report, EventSource.ORDER_SYNC)
         _move_on(cursor, by, page)
         tell(progress, "orders", report.read)
-    for page in _recent(mapping):
+    for page in _recent(mapping, by, start):
         take(mapping, page, site, report, EventSource.ORDER_SYNC)
         tell(progress, "recent orders", report.read)
     cursor.save()
@@ -128,13 +129,17 @@ def tell(progress: Progress | None, stage: str, done: int, total: int = 0) -> No
         progress(stage, done, max(done, total))
 
 
-def _recent(mapping: OrderMapping) -> Iterator[OrderPage]:
-    """Orders placed lately: a status changed by `queryset.update` moves no timestamp."""
+def _recent(mapping: OrderMapping, by: str, start: Any) -> Iterator[OrderPage]:
+    """Orders placed lately that lie before `start`: `queryset.update` moves no timestamp."""
     days = conf.settings.ORDER_RESCAN_DAYS
     if not mapping.placed_at or days <= 0:
         return iter(())
     since = timezone.now() - dt.timedelta(days=days)
-    return mapping.pages("pk", models.Q(**{f"{mapping.placed_at}__gte": since}) & ours(mapping))
+    unread = models.Q(**{f"{by}__isnull": True})
+    if start is not None:
+        unread |= models.Q(**{f"{by}__lt": start})
+    recent = models.Q(**{f"{mapping.placed_at}__gte": since})
+    return mapping.pages("pk", recent & unread & ours(mapping))
 
 
 def _cursor(mapping: OrderMapping, site: int) -> OrderCursor:

@@ -1,0 +1,324 @@
+"""Capture never hurts the shop's transaction, and leaves no event of one that was rolled back."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import uuid
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory, TestCase
+from django.urls import path
+from django.utils import timezone
+from testapp.models import Customer, Line, Order, Product
+
+from reco_plugin import signals
+from reco_plugin.capture import drops, record, track, write
+from reco_plugin.jobs.sync_orders import sync_orders
+from reco_plugin.models import Interaction
+from reco_plugin.types import EventKind, EventSource, ShopEvent, Shopper
+
+pytestmark = [pytest.mark.urls(__name__), pytest.mark.django_db(transaction=True)]
+
+PERSON = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+
+
+def event(kind=EventKind.VIEW_ITEM, **changes) -> ShopEvent:
+    values = {
+        "event_id": uuid.uuid4(),
+        "kind": kind,
+        "shopper": Shopper(id=uuid.uuid4()),
+        "occurred_at": timezone.now(),
+        "product": uuid.uuid4(),
+    }
+    return ShopEvent(**values | changes)
+
+
+def checkout(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    product = Product.objects.get(pk=pk)
+    order = Order.objects.create(number=uuid.uuid4().hex[:10], state="paid")
+    Line.objects.create(order=order, product=product)
+    signals.product_viewed.send(sender=None, request=request, product=product)
+    signals.order_completed.send(sender=None, order=order, request=request)
+    assert not Interaction.objects.exists()
+    if "fail" in request.GET:
+        raise ValueError("the shop changed its mind")
+    return HttpResponse("thanks")
+
+
+urlpatterns = [path("checkout/<uuid:pk>/", checkout)]
+
+
+@pytest.fixture
+def request_of_a_person():
+    request = RequestFactory(headers={"user-agent": PERSON}).get("/")
+    request.COOKIES["reco_visitor"] = str(uuid.uuid4())
+    return request
+
+
+@contextlib.contextmanager
+def rolled_back():
+    class Undo(Exception):
+        pass
+
+    with contextlib.suppress(Undo), transaction.atomic():
+        yield
+        raise Undo
+
+
+@pytest.fixture
+def order() -> Order:
+    order = Order.objects.create(number="N1", state="paid")
+    Line.objects.create(order=order, product=Product.objects.create(label="Boot"))
+    return order
+
+
+def send_everything(request: HttpRequest, order: Order) -> None:
+    product = order.lines.all()[0].product if order else None
+    both = {"sender": None, "request": request}
+    signals.product_viewed.send(**both, product=product)
+    signals.basket_item_added.send(**both, product=product, quantity=2)
+    signals.basket_item_removed.send(**both, product=product)
+    signals.product_wishlisted.send(**both, product=product)
+    signals.search_performed.send(**both, query="boots")
+    signals.product_rated.send(**both, product=product, rating=4)
+    signals.recommendation_dismissed.send(**both, product=product)
+    signals.order_completed.send(**both, order=order)
+    signals.order_refunded.send(**both, order=order)
+
+
+@pytest.fixture
+def loaded_order(order) -> Order:
+    return Order.objects.prefetch_related("lines__product").get(pk=order.pk)
+
+
+def test_no_signal_runs_sql_inside_a_transaction(
+    request_of_a_person, loaded_order, django_assert_num_queries
+):
+    with transaction.atomic():
+        with django_assert_num_queries(0):
+            send_everything(request_of_a_person, loaded_order)
+        assert not Interaction.objects.exists()
+    kinds = set(Interaction.objects.values_list("kind", flat=True))
+    assert kinds == set(EventKind) - {EventKind.SELECT_ITEM}
+    assert set(Interaction.objects.values_list("source", flat=True)) == {EventSource.SIGNAL}
+    rated = Interaction.objects.get(kind=EventKind.RATE_ITEM)
+    assert rated.rating == pytest.approx(0.8)
+
+
+def test_one_view_is_one_insert(request_of_a_person, django_assert_num_queries):
+    with django_assert_num_queries(1) as queries:
+        track(request_of_a_person, "view_item", uuid.uuid4())
+    assert queries.captured_queries[0]["sql"].startswith("INSERT INTO")
+    assert Interaction.objects.count() == 1
+
+
+def test_signals_in_an_aborted_transaction_do_not_raise(request_of_a_person, loaded_order):
+    with rolled_back():
+        with pytest.raises(DatabaseError), connection.cursor() as cursor:
+            cursor.execute("SELECT no_such_column")
+        send_everything(request_of_a_person, loaded_order)
+    assert not Interaction.objects.exists()
+
+
+@pytest.mark.parametrize("durability", ["on_commit", "transactional"])
+def test_a_rolled_back_order_leaves_no_event(
+    request_of_a_person, loaded_order, settings, durability
+):
+    settings.RECO_PURCHASE_DURABILITY = durability
+    with rolled_back():
+        send_everything(request_of_a_person, loaded_order)
+    assert not Interaction.objects.exists()
+
+
+@pytest.mark.parametrize("durability", ["on_commit", "transactional"])
+def test_a_rolled_back_savepoint_leaves_no_event(
+    request_of_a_person, loaded_order, settings, durability
+):
+    settings.RECO_PURCHASE_DURABILITY = durability
+    with transaction.atomic():
+        with rolled_back():
+            send_everything(request_of_a_person, loaded_order)
+        track(request_of_a_person, "view_item", uuid.uuid4())
+    assert Interaction.objects.get().kind == EventKind.VIEW_ITEM
+
+
+def test_transactional_purchases_are_in_the_shops_transaction(
+    request_of_a_person, loaded_order, settings
+):
+    settings.RECO_PURCHASE_DURABILITY = "transactional"
+    with transaction.atomic():
+        signals.order_completed.send(sender=None, order=loaded_order, request=request_of_a_person)
+        assert Interaction.objects.get().kind == EventKind.PURCHASE
+        track(request_of_a_person, "purchase", uuid.uuid4(), order="N2")
+        record([event(EventKind.PURCHASE), event()])
+        assert Interaction.objects.count() == 3
+    assert Interaction.objects.count() == 4
+
+
+def test_a_failing_transactional_write_does_not_abort_the_shop(
+    request_of_a_person, loaded_order, settings, monkeypatch
+):
+    settings.RECO_PURCHASE_DURABILITY = "transactional"
+    monkeypatch.setattr("reco_plugin.capture.writing._sql", lambda *_: "INSERT INTO nowhere")
+    with transaction.atomic():
+        signals.order_completed.send(sender=None, order=loaded_order, request=request_of_a_person)
+        Product.objects.create(label="the shop goes on")
+    assert Product.objects.filter(label="the shop goes on").exists()
+
+
+def test_a_failing_write_is_counted_and_does_not_reach_the_shop(request_of_a_person, monkeypatch):
+    drops.flush()
+    monkeypatch.setattr("reco_plugin.capture.writing._sql", lambda *_: "INSERT INTO nowhere")
+    with transaction.atomic():
+        track(request_of_a_person, "view_item", uuid.uuid4())
+        Product.objects.create(label="kept")
+    assert Product.objects.filter(label="kept").exists()
+    assert drops.pending()[1, "write_failed"] == 1
+
+
+def test_an_unreachable_database_is_counted(request_of_a_person, monkeypatch):
+    drops.flush()
+
+    def refuse(*_):
+        raise DatabaseError("no route to host")
+
+    monkeypatch.setattr("reco_plugin.capture.recording.write", refuse)
+    monkeypatch.setattr(connection, "is_usable", lambda: False)
+    track(request_of_a_person, "view_item", uuid.uuid4())
+    record([event(), event()])
+    assert drops.pending()[1, "write_failed"] == 3
+
+
+def test_a_poison_event_does_not_take_the_others_with_it():
+    drops.flush()
+    good = event()
+    record([event(currency="far too long for its column"), good])
+    assert Interaction.objects.get().event_id == good.event_id
+    assert drops.pending()[1, "write_failed"] == 1
+
+
+@pytest.mark.parametrize("who_is_first", ["shop", "reco"])
+def test_a_shop_whose_own_callback_raises(request_of_a_person, loaded_order, who_is_first):
+    def raises():
+        raise RuntimeError("the shop's own")
+
+    with pytest.raises(RuntimeError), transaction.atomic():  # noqa: PT012
+        if who_is_first == "shop":
+            transaction.on_commit(raises)
+        signals.order_completed.send(sender=None, order=loaded_order)
+        if who_is_first == "reco":
+            transaction.on_commit(raises)
+    assert Interaction.objects.exists() is (who_is_first == "reco")
+    sync_orders()
+    assert Interaction.objects.get().kind == EventKind.PURCHASE
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_atomic_requests(settings, failing):
+    product = Product.objects.create(label="Boot")
+    connection.settings_dict["ATOMIC_REQUESTS"] = True
+    client = Client(headers={"user-agent": PERSON}, raise_request_exception=False)
+    try:
+        response = client.get(f"/checkout/{product.pk}/", {"fail": 1} if failing else {})
+    finally:
+        connection.settings_dict["ATOMIC_REQUESTS"] = False
+    assert response.status_code == (500 if failing else 200)
+    assert Order.objects.exists() is not failing
+    if failing:
+        assert not Interaction.objects.exists()
+        return
+    assert Interaction.objects.count() == 2
+    visitor = response.cookies["reco_visitor"].value
+    assert {str(row.shopper) for row in Interaction.objects.all()} == {visitor}
+
+
+def test_receivers_never_raise_but_when_asked_to(request_of_a_person, settings):
+    drops.flush()
+    signals.product_viewed.send(sender=None, request=request_of_a_person, product="not a key")
+    signals.product_viewed.send(sender=None, request=None, product=uuid.uuid4())
+    signals.product_rated.send(
+        sender=None, request=request_of_a_person, product=uuid.uuid4(), rating="x"
+    )
+    signals.order_completed.send(sender=None, order=object())
+    assert not Interaction.objects.exists()
+    assert drops.pending()[1, "invalid"] == 1
+    settings.RECO_DEBUG_RAISE = True
+    with pytest.raises(ValueError, match=r"cannot be a key of testapp\.Product"):
+        signals.product_viewed.send(sender=None, request=request_of_a_person, product="not a key")
+    with pytest.raises(ValueError):
+        signals.product_rated.send(
+            sender=None, request=request_of_a_person, product=uuid.uuid4(), rating="x"
+        )
+
+
+def test_fixtures_are_ignored(request_of_a_person):
+    signals.product_viewed.send(
+        sender=None, request=request_of_a_person, product=uuid.uuid4(), raw=True
+    )
+    assert not Interaction.objects.exists()
+
+
+def test_switched_off_captures_nothing(request_of_a_person, loaded_order, settings):
+    settings.RECO_ENABLED = False
+    send_everything(request_of_a_person, loaded_order)
+    track(request_of_a_person, "view_item", uuid.uuid4())
+    record([event()])
+    assert not Interaction.objects.exists()
+
+
+def test_events_are_written_once_by_their_id():
+    twice = event()
+    assert write([twice, twice, event()]) == 2
+    assert write([twice]) == 0
+    assert write([event(event_id=twice.event_id, site=2)]) == 1
+    assert write([]) == 0
+    record([twice])
+    assert Interaction.objects.count() == 3
+
+
+def test_a_large_batch_is_written_in_few_statements(django_assert_max_num_queries):
+    with django_assert_max_num_queries(25):
+        assert write([event() for _ in range(1_200)]) == 1_200
+
+
+def test_backfilled_events_keep_their_dates():
+    past = timezone.now() - dt.timedelta(days=4_000)
+    write([event(occurred_at=past)])
+    assert Interaction.objects.get().occurred_at == past
+
+
+class TestInTestCase(TestCase):
+    """A shop's own TestCase sees our events as it sees its own callbacks."""
+
+    def setUp(self) -> None:
+        self.client = Client(headers={"user-agent": PERSON})
+        self.product = Product.objects.create(label="Boot")
+
+    def test_callbacks_can_be_captured(self) -> None:
+        with self.captureOnCommitCallbacks(execute=True) as callbacks:
+            response = self.client.get(f"/checkout/{self.product.pk}/")
+        assert response.status_code == 200
+        assert len(callbacks) == 2
+        shoppers = {str(row.shopper) for row in Interaction.objects.all()}
+        assert shoppers == {response.cookies["reco_visitor"].value}
+        assert Interaction.objects.count() == 2
+
+    def test_nothing_is_written_unless_captured(self) -> None:
+        self.client.get(f"/checkout/{self.product.pk}/")
+        assert not Interaction.objects.exists()
+
+    def test_an_integrity_error_in_ours_leaves_the_test_usable(self) -> None:
+        with pytest.raises((IntegrityError, DatabaseError)):
+            write(
+                [
+                    event(
+                        currency="far too long for its column"
+                        if connection.vendor == "postgresql"
+                        else None
+                    )
+                ]
+            )
+        assert Customer.objects.count() == 0
