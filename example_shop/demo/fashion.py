@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables read best with one row to a line
 """A real fashion catalogue with its pictures, and simulated shoppers."""
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def load(folder: Path, products: int, report: Report, seed: int = 7) -> Assortme
 
 def _is_catalogue(file: Path) -> bool:
     with file.open(encoding="utf-8", errors="replace") as lines:
-        return NEEDED <= set(lines.readline().strip().lstrip("\ufeff").split(","))
+        return set(lines.readline().strip().lstrip("\ufeff").split(",")) >= NEEDED
 
 
 def _rows(folder: Path) -> dict[str, dict[str, str]]:

@@ -123,7 +123,7 @@ def _product(
     return ProductPlan(
         slug=slug,
         title=title,
-        description=_description(leaf, style, brand, colour, material, noun, rng),
+        description=_description(f"{noun} in {colour.lower()} {material}", leaf, brand, rng),
         category=(leaf.department, leaf.name),
         brand=brand.name,
         price=_price(leaf.price * brand.level * rng.lognormal(0, 0.12)),
@@ -148,19 +148,10 @@ def _options(leaf: Leaf, gender: str) -> tuple[str, ...]:
     return ()
 
 
-def _description(
-    leaf: Leaf,
-    style: str,
-    brand: Brand,
-    colour: str,
-    material: str,
-    noun: str,
-    rng: np.random.Generator,
-) -> str:
-    words = str(rng.choice(STYLE_WORDS[style]))
-    article = "An" if style[0] in "aeiou" else "A"
+def _description(what: str, leaf: Leaf, brand: Brand, rng: np.random.Generator) -> str:
+    words = str(rng.choice(STYLE_WORDS[brand.style]))
     return (
-        f"{article} {style} {noun} in {colour.lower()} {material}, {words}.\n"
+        f"{what[0].upper()}{what[1:]}: {brand.style}, {words}.\n"
         f"By {brand.name}, who have made {leaf.name.lower()} of this kind for years. "
         f"Pairs well with anything else from our {leaf.department.lower()} shelves."
     )

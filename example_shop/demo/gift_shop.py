@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables read best with one row to a line
 """The UCI Online Retail log as a shop: its goods, customers, guests, orders and refunds."""
 
 from __future__ import annotations

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 
-from example_shop.demo.goods import Assortment, Persona
+from example_shop.demo.goods import Persona
 from example_shop.demo.report import Report
 from example_shop.demo.shoppers import BUY, CART, RETURN, VIEW, WISH, Tastes, Trace
 from example_shop.shop.models import Order, OrderLine, Product, WishlistItem
@@ -44,36 +43,37 @@ class People:
         return Shopper(id=self.visitors[row])
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Past:
+    """A simulation, and the products of the shop it is about (in the order of its plans)."""
+
+    products: Sequence[Product]
+    likes: Tastes
+    trace: Trace
+    now: dt.datetime
+
+    def bought(self, row: int, variants: dict[int, list[Product]]) -> Product:
+        """What event `row` put in the cart: a variant where there are some, for people have one size."""
+        product = self.products[int(self.trace.product[row])]
+        sizes = variants.get(product.pk)
+        size = int(self.likes.size[self.trace.shopper[row]])
+        return sizes[size % len(sizes)] if sizes else product
+
+    def moment(self, row: int) -> dt.datetime:
+        return self.now - dt.timedelta(seconds=int(self.trace.at[row]))
+
+
 def populate(
-    assortment: Assortment,
-    products: Sequence[Product],
-    likes: Tastes,
-    trace: Trace,
-    now: dt.datetime,
-    rng: np.random.Generator,
-    report: Report,
+    past: Past, personas: Sequence[Persona], rng: np.random.Generator, report: Report
 ) -> dict[str, int]:
     """Write everything; returns counts. Call it inside a transaction."""
-    people = _people(len(likes.size), assortment.personas, rng)
-    variants = _variants(products)
-    counts = _write_orders(people, products, variants, likes, trace, now)
-    events = _events(people, products, variants, likes, trace, now)
-    batch: list[ShopEvent] = []
-    written = 0
-    total = int(np.isin(trace.kind, list(KINDS)).sum())
-    for event in report.bar(events, "Writing views and carts", total=total):
-        batch.append(event)
-        if len(batch) == BATCH:
-            written += write(batch)
-            batch.clear()
-    written += write(batch)
-    _write_wishes(people, products, trace)
-    return {
-        "shoppers": len(likes.size),
-        "guests": len(people.visitors),
-        "events": written,
-        **counts,
-    }
+    people = _people(len(past.likes.size), personas, rng)
+    variants = _variants()
+    counts = _write_orders(past, people, variants)
+    written = _write_events(past, people, variants, report)
+    _write_wishes(past, people)
+    guests = len(people.visitors)
+    return {"shoppers": len(past.likes.size), "guests": guests, "events": written, **counts}
 
 
 def create_personas(personas: Sequence[Persona]) -> list[User]:
@@ -109,90 +109,78 @@ def random_visitor(rng: np.random.Generator) -> uuid.UUID:
     return uuid.UUID(bytes=rng.bytes(16), version=4)
 
 
-def _variants(products: Sequence[Product]) -> dict[int, list[Product]]:
+def _variants() -> dict[int, list[Product]]:
+    """Variants by the key of their product."""
     found: dict[int, list[Product]] = {}
     for variant in Product.objects.exclude(parent=None).order_by("pk"):
         found.setdefault(int(variant.parent_id or 0), []).append(variant)
     return found
 
 
-def _bought(
-    product: Product, shopper: int, variants: dict[int, list[Product]], likes: Tastes
-) -> Product:
-    """The variant this shopper takes: people have one size."""
-    sizes = variants.get(product.pk)
-    return sizes[int(likes.size[shopper]) % len(sizes)] if sizes else product
-
-
-def _write_orders(
-    people: People,
-    products: Sequence[Product],
-    variants: dict[int, list[Product]],
-    likes: Tastes,
-    trace: Trace,
-    now: dt.datetime,
-) -> dict[str, int]:
+def _write_orders(past: Past, people: People, variants: dict[int, list[Product]]) -> dict[str, int]:
     """One order per visit that bought something, refunded as a whole when something came back."""
+    trace = past.trace
     returned = set(trace.visit[trace.kind == RETURN].tolist())
     orders: dict[int, Order] = {}
     lines: list[OrderLine] = []
     for row in np.flatnonzero(trace.kind == BUY).tolist():
-        visit, shopper = int(trace.visit[row]), int(trace.shopper[row])
-        order = orders.get(visit)
-        if order is None:
-            placed = now - dt.timedelta(seconds=int(trace.at[row]))
-            order = orders[visit] = _order(visit, people, shopper, placed, visit in returned)
-        product = _bought(products[int(trace.product[row])], shopper, variants, likes)
+        visit = int(trace.visit[row])
+        if visit not in orders:
+            orders[visit] = _order(past, people, row, refunded=visit in returned)
+        product = past.bought(row, variants)
         lines.append(
-            OrderLine(order=order, product=product, title=str(product), price=product.price)
+            OrderLine(order=orders[visit], product=product, title=str(product), price=product.price)
         )
     Order.objects.bulk_create(orders.values(), batch_size=BATCH)
     OrderLine.objects.bulk_create(lines, batch_size=BATCH)
     return {"orders": len(orders), "order_lines": len(lines), "refunded": len(returned)}
 
 
-def _order(visit: int, people: People, shopper: int, placed: dt.datetime, returned: bool) -> Order:
+def _order(past: Past, people: People, row: int, *, refunded: bool) -> Order:
+    shopper = int(past.trace.shopper[row])
     user = people.users.get(shopper)
     return Order(
-        number=f"D{visit:07d}",
+        number=f"D{int(past.trace.visit[row]):07d}",
         user_id=user,
         visitor="" if user else str(people.visitors[shopper]),
-        status=Order.Status.REFUNDED if returned else Order.Status.PAID,
-        placed_at=placed,
+        status=Order.Status.REFUNDED if refunded else Order.Status.PAID,
+        placed_at=past.moment(row),
     )
 
 
-def _events(
-    people: People,
-    products: Sequence[Product],
-    variants: dict[int, list[Product]],
-    likes: Tastes,
-    trace: Trace,
-    now: dt.datetime,
-) -> Iterator[ShopEvent]:
-    columns = (trace.kind, trace.shopper, trace.product, trace.at, trace.visit)
-    for number, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-        kind, shopper, index, ago, _ = row
-        if kind in KINDS:
-            product: Any = products[index]
-            if kind == CART:
-                product = _bought(product, shopper, variants, likes)
-            yield ShopEvent(
-                event_id=uuid.uuid5(NAMESPACE, str(number)),
-                kind=KINDS[kind],
-                shopper=people.shopper(shopper),
-                occurred_at=now - dt.timedelta(seconds=ago),
-                product=product.pk,
-                price=product.price,
-                source=EventSource.BACKFILL,
-            )
+def _write_events(
+    past: Past, people: People, variants: dict[int, list[Product]], report: Report
+) -> int:
+    rows = np.flatnonzero(np.isin(past.trace.kind, list(KINDS))).tolist()
+    written = 0
+    for at in report.bar(range(0, len(rows), BATCH), "Writing views and carts"):
+        batch = [_event(past, people, row, variants) for row in rows[at : at + BATCH]]
+        written += write(batch)
+    return written
 
 
-def _write_wishes(people: People, products: Sequence[Product], trace: Trace) -> None:
+def _event(past: Past, people: People, row: int, variants: dict[int, list[Product]]) -> ShopEvent:
+    kind = int(past.trace.kind[row])
+    product = past.products[int(past.trace.product[row])]
+    if kind == CART:
+        product = past.bought(row, variants)
+    return ShopEvent(
+        event_id=uuid.uuid5(NAMESPACE, str(row)),
+        kind=KINDS[kind],
+        shopper=people.shopper(int(past.trace.shopper[row])),
+        occurred_at=past.moment(row),
+        product=product.pk,
+        price=product.price,
+        source=EventSource.BACKFILL,
+    )
+
+
+def _write_wishes(past: Past, people: People) -> None:
+    trace = past.trace
     rows = np.flatnonzero(trace.kind == WISH).tolist()
     pairs = {(int(trace.shopper[row]), int(trace.product[row])) for row in rows}
     WishlistItem.objects.bulk_create(
-        WishlistItem(user_id=people.users[shopper], product=products[index])
+        WishlistItem(user_id=people.users[shopper], product=past.products[index])
         for shopper, index in sorted(pairs)
         if shopper in people.users
     )

@@ -23,6 +23,8 @@ VIEW, CART, BUY, RETURN, WISH = range(5)
 DAY = 86_400
 SEEN = 0.4
 """Share of the shop's products that come before a shopper's eyes in one visit."""
+KEEN = 7.0
+"""The score at which half of those who look put it in the cart."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,14 +126,15 @@ def simulate(
 ) -> Trace:
     """`days` days of visits that end now; deterministic for a seeded generator."""
     fame = 0.9 * rng.normal(0, 1.0, len(traits.category))
-    rows: list[tuple[int, int, int, int, int]] = []
+    rows: list[tuple[int, ...]] = []
     visit = 0
     for shopper in progress(range(len(likes.size))):
         liking = likes.liking(shopper, traits) + fame
         owned = np.zeros(len(liking), dtype=bool)
+        person = _Person(row=shopper, traits=traits, owned=owned, rng=rng)
         for begun in _visits(likes.eagerness[shopper], days, rng):
             shelf = _shelf(likes, shopper, traits, rng)
-            rows += _visit(shopper, visit, begun, liking + shelf, owned, traits, rng)
+            rows += person.visit(visit, int(begun), liking + shelf)
             visit += 1
     columns = np.asarray(rows, dtype=np.int64).reshape(-1, 5).T
     return Trace(
@@ -153,36 +156,58 @@ def _shelf(likes: Tastes, shopper: int, traits: Traits, rng: np.random.Generator
     return 0.8 * wanted[traits.category] + np.where(traits.category == focus, 4.0, 0.0)
 
 
-def _visit(
-    shopper: int,
-    visit: int,
-    begun: int,
-    score: Floats,
-    owned: npt.NDArray[np.bool_],
-    traits: Traits,
-    rng: np.random.Generator,
-) -> list[tuple[int, int, int, int, int]]:
-    """Look at a few products, put some in the cart, buy, sometimes return."""
-    unseen = (rng.random(len(score)) > SEEN) | (traits.days_old * DAY < begun) | owned
-    drawn = np.where(unseen, -np.inf, score + rng.gumbel(0, 0.8, len(score)))
-    looked = np.argsort(-drawn)[: 1 + rng.poisson(3.2)]
-    rows: list[tuple[int, int, int, int, int]] = []
-    clock = begun
-    for product in looked[np.isfinite(drawn[looked])].tolist():
-        clock = max(clock - int(rng.integers(15, 180)), 1)
-        rows.append((VIEW, shopper, product, clock, visit))
-        keen = score[product] - 7.0
-        if rng.random() > 1 / (1 + np.exp(-keen)):
-            continue
-        rows.append((CART, shopper, product, max(clock - 10, 1), visit))
-        if rng.random() < 0.6:
-            owned[product] = True
-            rows.append((BUY, shopper, product, max(begun - 2_400, 1), visit))
-            if begun > 20 * DAY and rng.random() < 0.12 / (1 + np.exp(keen - 1)):
-                rows.append((RETURN, shopper, product, begun - 12 * DAY, visit))
-        elif rng.random() < 0.3:
-            rows.append((WISH, shopper, product, max(clock - 20, 1), visit))
-    return rows
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Person:
+    """One shopper on a walk through the shop."""
+
+    row: int
+    traits: Traits
+    owned: npt.NDArray[np.bool_]
+    rng: np.random.Generator
+
+    def visit(self, number: int, begun: int, score: Floats) -> list[tuple[int, ...]]:
+        """Look at a few products, put some in the cart, buy, sometimes return."""
+        rows: list[tuple[int, ...]] = []
+        clock = begun
+        for product in self._looked_at(begun, score):
+            clock = max(clock - int(self.rng.integers(15, 180)), 1)
+            done = self._decide(begun, float(score[product]) - KEEN)
+            self.owned[product] |= BUY in done
+            rows += [
+                (kind, self.row, product, max(_WHEN[kind](begun, clock), 1), number)
+                for kind in (VIEW, *done)
+            ]
+        return rows
+
+    def _looked_at(self, begun: int, score: Floats) -> list[int]:
+        unseen = (self.rng.random(len(score)) > SEEN) | self.owned
+        unborn = self.traits.days_old * DAY < begun
+        drawn = score + self.rng.gumbel(0, 0.8, len(score))
+        drawn = np.where(unseen | unborn, -np.inf, drawn)
+        best = np.argsort(-drawn)[: 1 + self.rng.poisson(3.2)]
+        return [int(product) for product in best[np.isfinite(drawn[best])]]
+
+    def _decide(self, begun: int, keen: float) -> list[int]:
+        """What follows a look, by how keen the shopper is."""
+        if self.rng.random() > _logistic(keen):
+            return []
+        if self.rng.random() < 0.6:
+            back = begun > 20 * DAY and self.rng.random() < 0.12 * _logistic(1 - keen)
+            return [CART, BUY, RETURN] if back else [CART, BUY]
+        return [CART, WISH] if self.rng.random() < 0.3 else [CART]
+
+
+_WHEN: dict[int, Callable[[int, int], int]] = {
+    VIEW: lambda begun, clock: clock,
+    CART: lambda begun, clock: clock - 10,
+    WISH: lambda begun, clock: clock - 20,
+    BUY: lambda begun, clock: begun - 2_400,
+    RETURN: lambda begun, clock: begun - 12 * DAY,
+}
+
+
+def _logistic(value: float) -> float:
+    return float(1 / (1 + np.exp(-value)))
 
 
 def _become(

@@ -112,7 +112,8 @@ def _load(source: Source, report: Report) -> LoadStep:
         if log is not None:
             counts, logins = gift_shop.populate(log, assortment.products, products, now, report)
         else:
-            counts = _simulate(source, assortment, products, now, rng, report)
+            past = _simulate(source, assortment, products, now, report)
+            counts = history.populate(past, assortment.personas, rng, report)
         _create_admin()
         counts = {"products": len(products), "variants": _variants(), **counts}
         return _mark(source, assortment, counts, logins)
@@ -136,10 +137,10 @@ def _simulate(
     assortment: Assortment,
     products: list[Product],
     now: dt.datetime,
-    rng: np.random.Generator,
     report: Report,
-) -> dict[str, int]:
+) -> history.Past:
     plans = assortment.products
+    rng = np.random.default_rng(SEED)
     likes = shoppers.tastes(source.size.shoppers, plans, assortment.personas, rng)
     trace = shoppers.simulate(
         likes,
@@ -148,7 +149,7 @@ def _simulate(
         rng,
         lambda rows: report.bar(rows, "Simulating shoppers"),
     )
-    return history.populate(assortment, products, likes, trace, now, rng, report)
+    return history.Past(products=products, likes=likes, trace=trace, now=now)
 
 
 def _create_admin() -> None:

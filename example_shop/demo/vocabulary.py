@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables read best with one row to a line
 """The words and numbers the built-in catalogue is made of."""
 
 from __future__ import annotations
@@ -101,17 +102,18 @@ class Leaf:
     genders: tuple[str, ...] = ("Women", "Men")
 
 
-def _clothing(name: str, shape: str, nouns: str, materials: str, price: float, styles: str,
-              genders: tuple[str, ...] = ("Women", "Men")) -> Leaf:  # fmt: skip
-    return _leaf("Clothing", name, shape, nouns, materials, price, styles, "clothing", genders)
-
-
-def _shoes(name: str, shape: str, nouns: str, materials: str, price: float, styles: str) -> Leaf:
-    return _leaf("Shoes", name, shape, nouns, materials, price, styles, "shoes", ("Women", "Men"))
-
-
-def _leaf(department: str, name: str, shape: str, nouns: str, materials: str, price: float,
-          styles: str, sizes: str = "", genders: tuple[str, ...] = ("",)) -> Leaf:  # fmt: skip
+def _leaf(
+    department: str,
+    name: str,
+    shape: str,
+    nouns: str,
+    materials: str,
+    *,
+    price: float,
+    styles: str,
+    sizes: str = "",
+    genders: tuple[str, ...] = ("",),
+) -> Leaf:
     return Leaf(
         department=department,
         name=name,
@@ -126,30 +128,31 @@ def _leaf(department: str, name: str, shape: str, nouns: str, materials: str, pr
 
 
 WOMEN = ("Women",)
+BOTH = ("Women", "Men")
 LEAVES = (
-    _clothing("T-shirts", "tee", "tee, T-shirt", "cotton, hemp, slub cotton", 24, "urban sporty minimal"),
-    _clothing("Shirts", "shirt", "shirt, overshirt", "linen, poplin, oxford", 55, "classic minimal boho"),
-    _clothing("Knitwear", "jumper", "jumper, crew knit", "merino, lambswool, cotton", 79, "classic boho minimal"),
-    _clothing("Dresses", "dress", "dress, day dress", "linen, viscose, cotton", 89, "boho classic minimal", WOMEN),
-    _clothing("Jackets", "jacket", "jacket, chore coat", "wool, waxed cotton, twill", 149, "classic urban minimal"),
-    _clothing("Trousers", "trousers", "trousers, chinos", "twill, linen, denim", 69, "minimal urban classic"),
-    _shoes("Running shoes", "runner", "running shoe, trail runner", "mesh, knit, ripstop", 119, "sporty sporty urban"),
-    _shoes("Trainers", "sneaker", "trainer, high-top", "canvas, suede, leather", 85, "urban minimal sporty"),
-    _shoes("Boots", "boot", "boot, ankle boot", "leather, suede, nubuck", 169, "classic boho urban"),
-    _shoes("Sandals", "sandal", "sandal, slide", "leather, cork, suede", 65, "boho minimal classic"),
-    _leaf("Bags", "Backpacks", "backpack", "backpack, day pack", "canvas, nylon, ripstop", 89, "sporty urban minimal"),
-    _leaf("Bags", "Totes", "tote", "tote, shopper", "canvas, jute, cotton", 35, "minimal boho urban"),
-    _leaf("Bags", "Handbags", "handbag", "handbag, satchel", "leather, suede, grain leather", 145, "classic boho minimal"),
-    _leaf("Accessories", "Watches", "watch", "watch, field watch", "steel, brushed steel, leather", 180, "classic minimal sporty"),
-    _leaf("Accessories", "Sunglasses", "sunglasses", "sunglasses", "acetate, recycled, matt", 75, "urban minimal sporty"),
-    _leaf("Accessories", "Caps", "cap", "cap, six-panel cap", "cotton, wool, cord", 28, "sporty urban classic"),
-    _leaf("Accessories", "Scarves", "scarf", "scarf, wrap", "wool, cashmere, cotton", 45, "classic boho minimal"),
-    _leaf("Home", "Lamps", "lamp", "table lamp, lamp", "linen, paper, cotton", 95, "minimal classic boho"),
-    _leaf("Home", "Mugs", "mug", "mug, big mug", "stoneware, enamel, porcelain", 16, "minimal urban boho"),
-    _leaf("Home", "Vases", "vase", "vase, bud vase", "stoneware, glass, terracotta", 42, "boho minimal classic"),
-    _leaf("Home", "Cushions", "cushion", "cushion, floor cushion", "linen, velvet, cotton", 38, "boho classic minimal"),
-    _leaf("Home", "Candles", "candle", "candle, scented candle", "soy, beeswax, rapeseed", 22, "minimal boho classic"),
-    _leaf("Home", "Bowls", "bowl", "bowl, serving bowl", "stoneware, enamel, porcelain", 32, "minimal boho urban"),
-    _leaf("Home", "Clocks", "clock", "wall clock, clock", "oak, steel, bamboo", 58, "minimal classic urban"),
+    _leaf("Clothing", "T-shirts", "tee", "tee, T-shirt", "cotton, hemp, slub cotton", price=24, styles="urban sporty minimal", sizes="clothing", genders=BOTH),
+    _leaf("Clothing", "Shirts", "shirt", "shirt, overshirt", "linen, poplin, oxford", price=55, styles="classic minimal boho", sizes="clothing", genders=BOTH),
+    _leaf("Clothing", "Knitwear", "jumper", "jumper, crew knit", "merino, lambswool, cotton", price=79, styles="classic boho minimal", sizes="clothing", genders=BOTH),
+    _leaf("Clothing", "Dresses", "dress", "dress, day dress", "linen, viscose, cotton", price=89, styles="boho classic minimal", sizes="clothing", genders=WOMEN),
+    _leaf("Clothing", "Jackets", "jacket", "jacket, chore coat", "wool, waxed cotton, twill", price=149, styles="classic urban minimal", sizes="clothing", genders=BOTH),
+    _leaf("Clothing", "Trousers", "trousers", "trousers, chinos", "twill, linen, denim", price=69, styles="minimal urban classic", sizes="clothing", genders=BOTH),
+    _leaf("Shoes", "Running shoes", "runner", "running shoe, trail runner", "mesh, knit, ripstop", price=119, styles="sporty sporty urban", sizes="shoes", genders=BOTH),
+    _leaf("Shoes", "Trainers", "sneaker", "trainer, high-top", "canvas, suede, leather", price=85, styles="urban minimal sporty", sizes="shoes", genders=BOTH),
+    _leaf("Shoes", "Boots", "boot", "boot, ankle boot", "leather, suede, nubuck", price=169, styles="classic boho urban", sizes="shoes", genders=BOTH),
+    _leaf("Shoes", "Sandals", "sandal", "sandal, slide", "leather, cork, suede", price=65, styles="boho minimal classic", sizes="shoes", genders=BOTH),
+    _leaf("Bags", "Backpacks", "backpack", "backpack, day pack", "canvas, nylon, ripstop", price=89, styles="sporty urban minimal"),
+    _leaf("Bags", "Totes", "tote", "tote, shopper", "canvas, jute, cotton", price=35, styles="minimal boho urban"),
+    _leaf("Bags", "Handbags", "handbag", "handbag, satchel", "leather, suede, grain leather", price=145, styles="classic boho minimal"),
+    _leaf("Accessories", "Watches", "watch", "watch, field watch", "steel, brushed steel, leather", price=180, styles="classic minimal sporty"),
+    _leaf("Accessories", "Sunglasses", "sunglasses", "sunglasses", "acetate, recycled, matt", price=75, styles="urban minimal sporty"),
+    _leaf("Accessories", "Caps", "cap", "cap, six-panel cap", "cotton, wool, cord", price=28, styles="sporty urban classic"),
+    _leaf("Accessories", "Scarves", "scarf", "scarf, wrap", "wool, cashmere, cotton", price=45, styles="classic boho minimal"),
+    _leaf("Living", "Lamps", "lamp", "table lamp, lamp", "linen, paper, cotton", price=95, styles="minimal classic boho"),
+    _leaf("Living", "Mugs", "mug", "mug, big mug", "stoneware, enamel, porcelain", price=16, styles="minimal urban boho"),
+    _leaf("Living", "Vases", "vase", "vase, bud vase", "stoneware, glass, terracotta", price=42, styles="boho minimal classic"),
+    _leaf("Living", "Cushions", "cushion", "cushion, floor cushion", "linen, velvet, cotton", price=38, styles="boho classic minimal"),
+    _leaf("Living", "Candles", "candle", "candle, scented candle", "soy, beeswax, rapeseed", price=22, styles="minimal boho classic"),
+    _leaf("Living", "Bowls", "bowl", "bowl, serving bowl", "stoneware, enamel, porcelain", price=32, styles="minimal boho urban"),
+    _leaf("Living", "Clocks", "clock", "wall clock, clock", "oak, steel, bamboo", price=58, styles="minimal classic urban"),
 )  # fmt: skip
-DEPARTMENTS = ("Clothing", "Shoes", "Bags", "Accessories", "Home")
+DEPARTMENTS = ("Clothing", "Shoes", "Bags", "Accessories", "Living")
