@@ -36,6 +36,8 @@ class Learnt:
     """Epochs of the best validation score, or those asked for when there is no hold-out."""
     history: tuple[Mapping[str, float], ...] = field(default=())
     """One entry per epoch that was validated: {'epoch': 3, 'ndcg@10': 0.02}."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the run should know, in plain words, e.g. that a learning rate was halved."""
 
 
 class Trainer(Protocol):

@@ -1,0 +1,106 @@
+"""Figures per shopper: what share of what they did next was in their list, and how high.
+
+Each function returns float64 (m,): one figure for each of the m judged rows, those with anything in
+the hold-out, in row order (`judged(holdout)` names them), so that `.mean()` is the usual average.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+Rows = npt.NDArray[np.integer[Any]]
+Figures = npt.NDArray[np.float64]
+
+
+def judged(holdout: sparse.csr_matrix) -> npt.NDArray[np.int64]:
+    """The rows that have something in the hold-out."""
+    return np.flatnonzero(_counts(_positive(holdout)))
+
+
+def hits(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> npt.NDArray[np.bool_]:
+    """bool (m, k): which places of the judged rows hold an item of the hold-out.
+
+    Raises ValueError when the shapes do not belong together.
+    """
+    return _judge(ranked, holdout, k)[0]
+
+
+def recall_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
+    """Hits in the first `k` places (all, by default) over the items in the hold-out."""
+    found, wanted = _judge(ranked, holdout, k)
+    return np.asarray(found.sum(axis=1) / wanted)
+
+
+def ndcg_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
+    """Normalised discounted cumulative gain with binary gains (Järvelin & Kekäläinen 2002)."""
+    found, wanted = _judge(ranked, holdout, k)
+    discounts = 1.0 / np.log2(np.arange(2, found.shape[1] + 2))
+    ideal = np.cumsum(discounts)[np.minimum(wanted, found.shape[1]) - 1]
+    gained: Figures = np.asarray(found @ discounts, dtype=np.float64)
+    return np.asarray(np.divide(gained, ideal))
+
+
+def hit_rate(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
+    """1 where any of the first `k` places is a hit, else 0."""
+    return hits(ranked, holdout, k).any(axis=1).astype(np.float64)
+
+
+def mrr(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
+    """1 / place of the first hit within `k`, 0 without one."""
+    found = hits(ranked, holdout, k)
+    return np.where(found.any(axis=1), 1.0 / (found.argmax(axis=1) + 1.0), 0.0)
+
+
+def _judge(
+    ranked: Rows, holdout: sparse.csr_matrix, k: int | None
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Hits of the judged rows, and how many items each has in the hold-out."""
+    ranked, holdout = _checked(ranked, k), _positive(holdout)
+    if ranked.shape[0] != holdout.shape[0]:
+        raise ValueError(
+            f"ranked has {ranked.shape[0]} rows and the hold-out {holdout.shape[0]}; "
+            "give both for the same shoppers, in the same order."
+        )
+    rows = np.flatnonzero(_counts(holdout))
+    return _contains(holdout[rows], ranked[rows]), _counts(holdout)[rows]
+
+
+def _checked(ranked: Rows, k: int | None) -> Rows:
+    if ranked.ndim != 2 or (k is not None and k < 1):
+        raise ValueError("ranked must be (n, k) rows of items, and k at least 1.")
+    k = ranked.shape[1] if k is None else k
+    if k > ranked.shape[1]:
+        raise ValueError(f"k is {k}, but the lists hold {ranked.shape[1]} places.")
+    return ranked[:, :k]
+
+
+def _positive(holdout: sparse.csr_matrix) -> sparse.csr_matrix:
+    if holdout.nnz and not holdout.data.min() > 0:
+        holdout = holdout.multiply(holdout > 0).tocsr()
+    return holdout if holdout.has_canonical_format else _canonical(holdout)
+
+
+def _canonical(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    matrix = matrix.copy()
+    matrix.sum_duplicates()
+    return matrix
+
+
+def _counts(holdout: sparse.csr_matrix) -> npt.NDArray[np.int64]:
+    return np.asarray(np.diff(holdout.indptr), dtype=np.int64)
+
+
+def _contains(holdout: sparse.csr_matrix, ranked: Rows) -> npt.NDArray[np.bool_]:
+    """Membership by binary search over (row, item) numbers: no dense matrix, no loop."""
+    n, n_items = holdout.shape
+    if not holdout.nnz:
+        return np.zeros(ranked.shape, dtype=np.bool_)
+    row_of = np.repeat(np.arange(n, dtype=np.int64), np.diff(holdout.indptr))
+    known = row_of * n_items + holdout.indices
+    asked = np.arange(n, dtype=np.int64)[:, None] * n_items + ranked
+    at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+    return np.asarray((known[at] == asked) & (ranked >= 0) & (ranked < n_items))

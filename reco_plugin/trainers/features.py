@@ -1,0 +1,90 @@
+"""Side features as LightFM wants them: beside an identity, each row summing to one.
+
+A row's vector is the weighted sum of the embeddings of its features. Without the identity, two items of
+like features could not be told apart; without the normalisation, a row of many features or of large
+values would drown its own identity (LightFM's own Dataset does the same).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from reco_plugin.types import Features, Floats
+
+
+def check(features: Features, rows: int, of: str) -> None:
+    """Raise ValueError unless there is one finite row of features for each of the `rows` `of` things."""
+    matrix = features.matrix
+    if matrix.shape != (rows, len(features.names)):
+        raise ValueError(
+            f"The {of} features are {matrix.shape}, but there are {rows} {of}s "
+            f"and {len(features.names)} names."
+        )
+    bad = np.flatnonzero(~np.isfinite(matrix.data))
+    if len(bad):
+        name = features.names[matrix.indices[bad[0]]]
+        row = int(np.searchsorted(matrix.indptr, bad[0], side="right")) - 1
+        raise ValueError(
+            f"{len(bad)} {of} feature values are not finite numbers, the first is {name!r} of {of} row "
+            f"{row}. Leave a missing value out instead of passing NaN."
+        )
+
+
+def normalised(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Rows scaled to sum to one in absolute value; rows of zeros stay."""
+    sums = np.asarray(abs(matrix).sum(axis=1), dtype=np.float64).ravel()
+    scale = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums > 0)
+    return sparse.csr_matrix(sparse.diags(scale) @ matrix, dtype=np.float32)
+
+
+def with_identity(features: Features | None, rows: int) -> sparse.csr_matrix | None:
+    """CSR (rows, rows + features): half a row's weight its identity, half its normalised features.
+
+    A row without features is all identity. None, which LightFM takes for the plain identity, when
+    there are no features.
+    """
+    if features is None or not features.names:
+        return None
+    side = normalised(features.matrix)
+    identity = sparse.identity(rows, dtype=np.float32, format="csr")
+    return normalised(sparse.hstack([identity, side], format="csr"))
+
+
+def for_new_rows(
+    side: sparse.csr_matrix, targets: Floats, prior: Floats, *, strength: float
+) -> Floats:
+    """(n_features, d) embeddings W that best give a row's whole vector from its features alone.
+
+    A product born later has no identity, so what identities learnt would be lost on it. Ridge regression
+    of the `targets` (n, d) on the normalised features `side` (n, n_features), drawn towards the trained
+    embeddings (`prior`): minimises |side W - targets|^2 + strength |W - prior|^2 by conjugate gradients,
+    without forming the Gram matrix.
+    """
+    residual = np.asarray(targets - side @ prior, dtype=np.float64)
+    side = side.astype(np.float64)
+    return np.asarray(prior + _ridge(side, residual, strength), dtype=np.float32)
+
+
+def _ridge(
+    side: sparse.csr_matrix, targets: npt.NDArray[np.float64], strength: float
+) -> npt.NDArray[np.float64]:
+    """Conjugate gradients on the normal equations, all d columns at once (Hestenes & Stiefel 1952)."""
+    solution = np.zeros((side.shape[1], targets.shape[1]))
+    residual = side.T @ targets
+    direction = residual.copy()
+    squared = np.square(residual).sum(axis=0)
+    goal = 1e-10 * squared
+    for _ in range(100):
+        if (squared <= goal).all():
+            break
+        image = side.T @ (side @ direction) + strength * direction
+        curvature = np.maximum((direction * image).sum(axis=0), 1e-300)
+        step = squared / curvature
+        solution += step * direction
+        residual -= step * image
+        fresh = np.square(residual).sum(axis=0)
+        direction = residual + fresh / np.maximum(squared, 1e-300) * direction
+        squared = fresh
+    return solution
