@@ -214,16 +214,15 @@ def _become(
     likes: Tastes, row: int, persona: Persona, plans: Sequence[ProductPlan], traits: Traits
 ) -> None:
     """Overwrite one shopper's tastes by a persona's."""
-    names = (
-        (likes.category, traits.category, persona.categories, [p.category[-1] for p in plans], 4.0),
+    wishes = (
+        (likes.category, traits.category, persona.categories, [p.category[-1] for p in plans], 5.0),
         (likes.colour, traits.colour, persona.colours, [p.colour for p in plans], 3.2),
         (likes.style, traits.style, persona.styles, [p.style for p in plans], 2.0),
     )
-    for matrix, codes, liked, values, weight in names:
+    for matrix, codes, liked, values, weight in wishes:
         if liked:
-            matrix[row] = -0.5
-            fans = codes[np.isin(np.asarray(values), liked)]
-            matrix[row, fans] = weight
+            matrix[row] = -weight / 4
+            matrix[row, codes[np.isin(np.asarray(values), liked)]] = weight
     likes.gender[row] = {"Women": 1, "Men": 2}.get(persona.gender, likes.gender[row])
     likes.eagerness[row] = 14
 
