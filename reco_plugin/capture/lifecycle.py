@@ -6,8 +6,10 @@ import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from django.db import connections
 from django.http import HttpRequest
 
 from reco_plugin import conf
@@ -67,9 +69,21 @@ def after_response(request: HttpRequest, callback: Callback) -> None:
 
 
 def close(state: RequestState) -> None:
-    """Run what waits for the end of the response, in order; callbacks may add more."""
-    while state.callbacks:
-        guarded(state.callbacks.pop(0))
+    """Run what waits for the end of the response, in order; callbacks may add more.
+
+    Some servers (and Django's async test client) close in a thread that has no connection yet: one
+    that was opened here is closed here, since nobody else would.
+    """
+    if state.callbacks and background.in_event_loop():
+        background.submit(partial(close, state))
+        return
+    if state.callbacks:
+        connection = connections[conf.settings.DATABASE]
+        had_none = connection.connection is None
+        while state.callbacks:
+            guarded(state.callbacks.pop(0))
+        if had_none and not connection.in_atomic_block:
+            connection.close()
     state.is_closed = True
 
 
