@@ -40,8 +40,7 @@ def ndcg_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) ->
     found, wanted = _judge(ranked, holdout, k)
     discounts = 1.0 / np.log2(np.arange(2, found.shape[1] + 2))
     ideal = np.cumsum(discounts)[np.minimum(wanted, found.shape[1]) - 1]
-    gained: Figures = np.asarray(found @ discounts, dtype=np.float64)
-    return np.asarray(np.divide(gained, ideal))
+    return np.asarray((found * discounts).sum(axis=1) / ideal)
 
 
 def hit_rate(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from reco_plugin.types import Floats
 
-RECENCY = 0.9
+RECENCY = 0.8
 """Weight of an event relative to the next newer one."""
 
 _TINY = 1e-12

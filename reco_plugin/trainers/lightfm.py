@@ -39,17 +39,21 @@ State: TypeAlias = dict[str, Floats]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """Hyper-parameters. The defaults are the best of a small search on Amazon Beauty at d = 64."""
+    """Hyper-parameters.
+
+    The defaults come from a small search on a real log (Amazon Beauty): a rate of 0.03 learns more than
+    LightFM's own 0.05, and 128 dimensions are worth another 15 % of NDCG for twice the time.
+    """
 
     loss: str = "warp"
     dimensions: int = 64
-    epochs: int = 30
+    epochs: int = 40
     """Most epochs; early stopping may take fewer."""
-    learning_rate: float = 0.05
+    learning_rate: float = 0.03
     schedule: str = "adagrad"
     item_alpha: float = 0.0
     user_alpha: float = 0.0
-    max_sampled: int = 30
+    max_sampled: int = 10
     """Most negatives WARP draws to find one that ranks too high."""
     k: int = 5
     """warp-kos: the k-th best of `n` positives is pushed up."""
@@ -142,7 +146,7 @@ class _Fit:
 
     def run(self, rate: float) -> Learnt:
         """Train at a rate; the epoch of the best score on the hold-out wins. Raises _Diverged."""
-        engine = _engine(self.config, rate, self.seed)
+        engine = _engine(self._bounded(), rate, self.seed)
         best: Best[State] = Best(self.config.patience)
         history: list[dict[str, float]] = []
         for epoch in self._epochs(engine, rate):
@@ -160,6 +164,13 @@ class _Fit:
             epoch = best.epoch
             vars(engine).update(best.state)
         return self._learnt(engine, epoch, history)
+
+    def _bounded(self) -> Config:
+        """LightFM's warp-kos takes log(0) when it draws as many negatives as there are items."""
+        if self.config.loss != "warp-kos":
+            return self.config
+        others = max(self.interactions.shape[1] - 1, 1)
+        return replace(self.config, max_sampled=min(self.config.max_sampled, others))
 
     def _epochs(self, engine: Any, rate: float) -> Iterator[int]:
         for epoch in range(1, self.config.epochs + 1):

@@ -91,10 +91,12 @@ class _Plan:
 def _plan(shape: tuple[int, int, int], k: int, *, memory_mb: int, threads: int) -> _Plan:
     n, m, d = shape
     budget = memory_mb * 2**20
-    width = min(m, TILE_ITEMS, max(budget // 2 // (4 * (d + 1)), 1))
+    width = min(m, TILE_ITEMS, max(budget // 4 // (4 * (d + 1)), 1))
     width = -(-width // DEPTH) * DEPTH
     per_row = 4 * (width + 2 * width // DEPTH + d) + 16 * k * (DEPTH + 8)
-    left = max(budget - 4 * width * (d + 1), 0) // threads
+    left = (
+        max(budget - 2 * 4 * width * (d + 1), 0) // threads
+    )  # the next tile is made beside the last
     height = min(left // per_row, max(TILE_SCORES // width, 1), n)
     return _Plan(width=width, height=max(int(height), 1), threads=threads)
 
@@ -164,8 +166,8 @@ def _best(values: Floats, k: int) -> tuple[_Columns, Floats]:
     inside = np.take_along_axis(dealt, chosen[:, None, :], axis=2).reshape(n, DEPTH * k)
     at = np.sort(_largest(inside, k), axis=1)
     columns = at // k * blocks + np.take_along_axis(chosen, at % k, axis=1)
-    if len(tied := _tied(heads, chosen, k)):
-        columns[tied] = _largest(values[tied], k)
+    for row in _tied(heads, chosen, k):
+        columns[row] = _row_largest(values[row], k)
     return _ordered(values, columns)
 
 
@@ -181,8 +183,15 @@ def _largest(values: Floats, k: int) -> _Columns:
         return np.tile(np.arange(values.shape[1]), (len(values), 1))
     found = np.argpartition(values, -k, axis=1)[:, -k:]
     for row in _tied(values, found, k):
-        found[row] = np.argsort(-values[row], kind="stable")[:k]
+        found[row] = _row_largest(values[row], k)
     return found
+
+
+def _row_largest(values: Floats, k: int) -> _Columns:
+    """Columns of the k largest of one row; of equal values the lower columns."""
+    edge = np.partition(values, -k)[-k]
+    above = np.flatnonzero(values > edge)
+    return np.append(above, np.flatnonzero(values == edge)[: k - len(above)])
 
 
 def _ordered(values: Floats, columns: _Columns) -> tuple[_Columns, Floats]:
