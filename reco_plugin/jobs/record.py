@@ -81,4 +81,6 @@ def _finish(run: Run, stages: Stages) -> None:
 
 def reconnect() -> None:
     """Let go of a database connection that died or grew old during hours of training."""
-    connections[conf.settings.DATABASE].close_if_unusable_or_obsolete()
+    connection = connections[conf.settings.DATABASE]
+    if not connection.in_atomic_block:  # a caller's transaction is not ours to end
+        connection.close_if_unusable_or_obsolete()
