@@ -231,6 +231,8 @@ class SlateItem:
     rung: Rung
     reason: str = ""
     is_fallback: bool = False
+    run: int | None = None
+    """The run this item came from; a slate filled from two rungs has items of two runs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

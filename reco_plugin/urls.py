@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
+
+from reco_plugin import views
 
 app_name = "reco"
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern] = [path("c/<str:token>/", views.click, name="click")]

@@ -1,0 +1,60 @@
+"""Thin shells over rooms."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from reco_plugin import backends, capture, conf, measurement
+from reco_plugin.measurement import ClickToken
+from reco_plugin.signals import recommendation_clicked
+from reco_plugin.types import EventKind, EventSource
+
+logger = logging.getLogger(__name__)
+
+
+@require_safe
+@never_cache
+def click(request: HttpRequest, token: str) -> HttpResponse:
+    """Count a click on a tile once, then lead on to the product's own page.
+
+    Where it leads is worked out here from the product, never read from the link.
+    """
+    said = measurement.read_token(token)
+    product = _product(said) if said else None
+    if said is None or product is None:
+        raise Http404("There is no such product.")
+    if said.counts:
+        _count(request, said, product)
+    response = HttpResponseRedirect(backends.catalog().url(product) or "/")
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    return response
+
+
+def _product(said: ClickToken) -> Any:
+    try:
+        products = backends.catalog().model._default_manager.using(conf.settings.DATABASE)
+        return products.filter(pk=said.key).first()
+    except (ValidationError, ValueError, TypeError):
+        return None
+
+
+def _count(request: HttpRequest, said: ClickToken, product: Any) -> None:
+    """A click that cannot be counted still leads on."""
+    try:
+        if not capture.is_recordable(request):
+            return
+        shopper = capture.identify(request)
+        found = measurement.record_click(said, product.pk, shopper.id if shopper else None)
+        if found is not None:
+            capture.track(request, EventKind.SELECT_ITEM, product, source=EventSource.CLICK)
+            recommendation_clicked.send_robust(type(found), click=found, request=request)
+    except Exception:
+        if conf.settings.DEBUG_RAISE:
+            raise
+        logger.exception("A click on %s was lost", said.placement)

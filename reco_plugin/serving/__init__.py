@@ -1,1 +1,5 @@
-"""Whom we serve, and what for: the request half, composed."""
+"""The online half: `recommend()` and what it is composed of."""
+
+from reco_plugin.serving.recommend import arecommend, recommend
+
+__all__ = ["arecommend", "recommend"]

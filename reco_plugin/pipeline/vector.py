@@ -1,0 +1,87 @@
+"""A shopper's vector at this moment: folded in from recent events, or trained and brought up to date."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reco_plugin import conf
+from reco_plugin.datasets.weights import EventWeights
+from reco_plugin.stores.base import History, PastEvent
+from reco_plugin.trainers.foldin import fold_in, mean_norm, recency_weights
+from reco_plugin.types import EventKind, Floats
+
+
+def personal_vector(
+    history: History,
+    config: Mapping[str, Any],
+    *,
+    weights: Mapping[EventKind, float] | None = None,
+    norm: float = 0.0,
+    learnt_at: dt.datetime | None = None,
+    now: dt.datetime | None = None,
+) -> Floats | None:
+    """The (d,) vector to match items with, or None when nothing tells what the shopper likes.
+
+    `config["shopper_vector"]` is 'fold_in' (the mean of recent items, weighted by kind and recency,
+    rescaled to `norm`) or 'trained': the run's own vector, in which events after `learnt_at` are
+    blended by their share of the weight of the whole history, so that news always counts.
+    """
+    known = EventWeights.from_settings().weights if weights is None else weights
+    events, strengths = _strengths(history.events, known, now)
+    if config.get("shopper_vector") != "trained" or history.vector is None:
+        if not events:
+            return history.vector
+        return _fold([event.vector for event in events], strengths, norm)
+    news = [learnt_at is not None and event.occurred_at > learnt_at for event in events]
+    if not any(news):
+        return history.vector
+    return _blend(history.vector, events, strengths, np.array(news), norm)
+
+
+def _blend(
+    trained: Floats,
+    events: Sequence[PastEvent],
+    strengths: npt.NDArray[Any],
+    news: npt.NDArray[np.bool_],
+    norm: float,
+) -> Floats:
+    known = max(float(np.abs(strengths[~news]).sum()), float(np.abs(strengths).max()))
+    recent = [event.vector for event, is_new in zip(events, news, strict=True) if is_new]
+    unit = trained / max(float(np.linalg.norm(trained)), 1e-12)
+    scale = mean_norm(np.stack([vector for vector in recent if vector is not None]))
+    return _fold(
+        [unit * scale, *recent],
+        np.append(known, strengths[news]),
+        norm or float(np.linalg.norm(trained)),
+    )
+
+
+def _strengths(
+    events: Sequence[PastEvent], weights: Mapping[EventKind, float], now: dt.datetime | None
+) -> tuple[list[PastEvent], npt.NDArray[Any]]:
+    """The events that tell something, newest first, and how much each counts, (m,)."""
+    telling = [event for event in events if event.vector is not None and weights.get(event.kind)]
+    kinds = np.array([weights[event.kind] for event in telling])
+    if not (kinds > 0).any():
+        return [], kinds[:0]
+    return telling, kinds * recency_weights(len(telling)) * _decay(telling, now)
+
+
+def _decay(events: Sequence[PastEvent], now: dt.datetime | None) -> npt.NDArray[Any]:
+    """One half per RECO_HALF_LIFE_DAYS, as in training."""
+    half_life = conf.settings.HALF_LIFE_DAYS
+    if half_life <= 0:
+        return np.ones(len(events))
+    newest = now or events[0].occurred_at
+    days = [(newest - event.occurred_at).total_seconds() / 86_400 for event in events]
+    return np.exp2(-np.clip(days, 0.0, 100.0 * half_life) / half_life)
+
+
+def _fold(vectors: Sequence[Floats | None], strengths: npt.NDArray[Any], norm: float) -> Floats:
+    rows = np.stack([vector for vector in vectors if vector is not None])
+    return fold_in(rows, strengths, norm=norm or mean_norm(rows))

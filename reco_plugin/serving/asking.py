@@ -1,0 +1,107 @@
+"""The arguments of `recommend` → one settled question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+from django.http import HttpRequest
+
+from reco_plugin import backends, capture, conf
+from reco_plugin.catalog import Catalog
+from reco_plugin.serving.keys import key_of, keys_of
+from reco_plugin.types import Key, Rung, Shopper
+
+KINDS = {
+    "personal": (Rung.PERSONAL, Rung.CONTEXTUAL, Rung.POPULAR_IN_CATEGORY, Rung.POPULAR),
+    "similar": (Rung.CONTEXTUAL, Rung.POPULAR_IN_CATEGORY, Rung.POPULAR),
+    "popular": (Rung.POPULAR_IN_CATEGORY, Rung.POPULAR),
+}
+"""The ladder of each kind of slate, best rung first."""
+
+MOST = 100
+"""Products in one slate, at most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """What is asked, by whom, about what, and what must not be in the answer."""
+
+    kind: str
+    site: int
+    using: str
+    catalog: Catalog
+    request: HttpRequest | None
+    shopper: Shopper | None
+    anchors: tuple[Key, ...]
+    """The product asked about: its canonical product first, where it is a variant."""
+    category: str
+    limit: int
+    excluded: frozenset[Key]
+    """The anchors, what is in the cart, and what the caller named."""
+    placement: str
+    forced: Rung | None
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """The rungs to try, best first."""
+        if self.forced is not None:
+            return (self.forced,)
+        ladder = KINDS[self.kind]
+        if self.kind == "popular" and not self.category and not self.anchors:
+            return ladder[1:]
+        return ladder
+
+
+def settle(
+    kind: str,
+    *,
+    request: HttpRequest | None,
+    shopper: Shopper | None,
+    product: Any,
+    category: Any,
+    limit: int | str | None,
+    exclude: Iterable[Any],
+    placement: str,
+) -> Ask:
+    """Raises ValueError for an unknown kind or a limit that is no number."""
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is not a kind of slate; choose from {', '.join(KINDS)}.")
+    catalog = backends.catalog()
+    anchors = _anchors(catalog, product)
+    return Ask(
+        kind=kind,
+        site=backends.site(request),
+        using=conf.settings.DATABASE,
+        catalog=catalog,
+        request=request,
+        shopper=shopper or (capture.identify(request) if request is not None else None),
+        anchors=anchors,
+        category=catalog.category_path(category or ""),
+        limit=max(0, min(MOST, int(conf.settings.LIMIT if limit in (None, "") else limit))),
+        excluded=keys_of(catalog.model, (*exclude, *_cart(request))).union(anchors),
+        placement=placement or kind,
+        forced=_forced(),
+    )
+
+
+def _anchors(catalog: Catalog, product: Any) -> tuple[Key, ...]:
+    key = key_of(catalog.model, product)
+    if key is None:
+        return ()
+    group = None
+    if isinstance(product, models.Model):
+        group = key_of(catalog.model, catalog.get_group(product))
+    return (key,) if group is None or group == key else (group, key)
+
+
+def _cart(request: HttpRequest | None) -> Iterable[Any]:
+    hook = backends.hook("RECO_CART", conf.settings.CART)
+    return () if hook is None or request is None else hook(request) or ()
+
+
+def _forced() -> Rung | None:
+    name = conf.settings.FORCE_RUNG
+    return Rung(name) if name else None
