@@ -219,6 +219,17 @@ def create_database(name: str) -> None:
     os.environ[URL] = psycopg.conninfo.make_conninfo("", **parts)
 
 
+def drop_database(name: str) -> None:
+    """Give the disk back; BENCH_DATABASE_URL then names the server's own database."""
+    import psycopg
+    from psycopg import sql
+
+    parts = psycopg.conninfo.conninfo_to_dict(os.environ[URL], dbname="postgres")
+    os.environ[URL] = psycopg.conninfo.make_conninfo("", **parts)
+    with psycopg.connect(os.environ[URL], autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 def connect() -> None:
     """Configure Django for BENCH_DATABASE_URL; what a child calls first."""
     import django
