@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.db import OperationalError, connection
+from django.utils import timezone
 from jobs_shop import FAST, event, history, products
 from testapp.models import Product
 
@@ -227,12 +228,12 @@ def test_numbers_that_are_not_finite_are_rejected(shop, monkeypatch):
 
 
 def test_worse_than_popularity_is_rejected(shop, monkeypatch):
-    """A bestseller that half the shop bought before the split and the other half after it."""
+    """Bestsellers that half the shop bought before the split and the other half after it."""
     for number in range(60):
         days_ago = 20 if number % 2 else 1
-        made = event(shop[-1], uuid.UUID(int=number + 1))
-        made.occurred_at -= dt.timedelta(days=days_ago)
-        made.save()
+        at = timezone.now() - dt.timedelta(days=days_ago)
+        for bestseller in (shop[0], shop[20], shop[30], shop[-1]):
+            event(bestseller, uuid.UUID(int=number + 1), occurred_at=at).save()
     real = job.process.run
 
     def unpopular_first(trainer: str, config: Any, dataset: Dataset, **options: Any) -> Learnt:

@@ -27,11 +27,10 @@ def learnt(items: np.ndarray, biases: np.ndarray | None = None) -> Learnt:
     )
 
 
-def difference(low: float, high: float, *, popular: float = 0.1, shoppers: int = 50) -> Difference:
-    middle = (low + high) / 2
-    return Difference(
-        served=popular + middle, popular=popular, low=low, high=high, shoppers=shoppers
-    )
+def difference(
+    mean: float, error: float, *, popular: float = 0.1, shoppers: int = 50
+) -> Difference:
+    return Difference(served=popular + mean, popular=popular, error=error, shoppers=shoppers)
 
 
 @pytest.mark.parametrize(
@@ -121,29 +120,30 @@ def test_a_catalogue_little_longer_than_a_list_is_not_failed_by_arithmetic():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"),
+    ("mean", "error", "verdict"),
     [
-        (0.01, 0.03, True),
-        (-0.03, 0.01, True),
-        (-0.04, -0.02, False),
-        (-0.004, -0.001, True),
+        (0.02, 0.01, True),
+        (-0.01, 0.02, True),
+        (-0.03, 0.01, False),
+        (-0.004, 0.0, True),
+        (-0.006, 0.0, False),
     ],
-    ids=["better", "undecided", "surely worse", "surely worse, by less than 5 %"],
+    ids=["better", "undecided", "worse", "worse by less than 5 %", "surely worse by 6 %"],
 )
-def test_popularity_fails_only_when_surely_worse(low, high, verdict):
-    assert gates.not_worse_than_popular(difference(low, high)).passed is verdict
+def test_popularity_fails_only_beyond_tolerance_and_chance(mean, error, verdict):
+    assert gates.not_worse_than_popular(difference(mean, error)).passed is verdict
 
 
-def test_popularity_states_statistic_interval_and_line():
-    words = gates.not_worse_than_popular(difference(-0.04, -0.02)).words
-    for part in ("NDCG@10", "0.0700", "0.1000", "50", "-0.0400", "-0.0200", "-0.0050"):
+def test_popularity_states_statistic_error_and_line():
+    words = gates.not_worse_than_popular(difference(-0.03, 0.01)).words
+    for part in ("NDCG@10", "0.0700", "0.1000", "50", "-0.0300", "0.0100", "-0.0050", "5 %"):
         assert part in words
 
 
 def test_popularity_without_evaluation_is_marked_not_measured():
     assert gates.not_worse_than_popular(None).words.startswith("not measured")
     assert gates.passed([gates.not_worse_than_popular(None)])
-    lonely = difference(-0.04, -0.02, shoppers=1)
+    lonely = difference(-0.04, 0.0, shoppers=1)
     assert gates.not_worse_than_popular(lonely).passed is None
 
 

@@ -1,0 +1,134 @@
+"""The whole training job beside a bare LightFM.fit.
+
+Figure: `jobs.train.train` on a million interactions: log and catalogue read, weighed and reported on,
+training in a child process, artefact, publish and activation; early stopping off, so that exactly the
+asked epochs are trained. The evaluation on a hold-out and the look at the finished lists are gates:
+they are done in the same job, and told apart.
+Floor: `LightFM.fit` of the same interactions, weights and item features in a fresh process, with the
+same loss, dimensions, epochs and threads; only the call is timed, everything is in memory before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks import harness
+from benchmarks.harness import Bench, Row
+
+TITLE = "the whole training job beside a bare LightFM.fit of the same matrix"
+
+BAR = 1.2
+CONFIG = {"dimensions": 64, "epochs": 10, "patience": 0, "loss": "warp", "learning_rate": 0.05}
+THREADS = 2
+GATES = ("evaluate", "gates")
+"""Stages of the job that judge and do not make."""
+
+
+def run(bench: Bench) -> list[Row]:
+    size, items = (20_000, 1_000) if bench.quick else (1_000_000, 20_000)
+    with (
+        TemporaryDirectory(prefix="reco-bench-") as folder,
+        harness.server(),
+        bench.progress(4, "train") as bar,
+    ):
+        more: dict[str, Any] = {"environ": {"BENCH_FOLDER": folder}}
+        harness.create_database("bench_train")
+        harness.in_child("benchmarks.train:fill", size=size, items=items, **more)
+        bar.update()
+        harness.in_child("benchmarks.train:keep_dataset", folder=folder, **more)
+        bar.update()
+        floor = harness.in_child("benchmarks.train:bare_fit", folder=folder, **more).value
+        bar.update()
+        job = harness.in_child("benchmarks.train:job", **more)
+        bar.update()
+    return [_row(size, items, job.value, floor)]
+
+
+def _row(size: int, items: int, job: dict[str, Any], floor: float) -> Row:
+    stages = job["timings"]
+    judging = sum(stages.get(stage, 0.0) for stage in GATES)
+    made = {stage: spent for stage, spent in stages.items() if stage not in GATES}
+    told = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in made.items())
+    return Row.at_most(
+        f"{size:,} interactions, {items:,} items, d = 64, 10 epochs, {THREADS} threads",
+        job["seconds"] - judging,
+        floor,
+        BAR,
+        note=f"{told}; evaluation apart {judging:.1f} s; store {job['store']}",
+    )
+
+
+# --- in children ---------------------------------------------------------------------------------
+
+
+def fill(size: int, items: int) -> None:
+    """A shop and its history; shoppers have some ten events each."""
+    harness.connect()
+    harness.migrate()
+    from benchmarks.shop.generate import fill_interactions, fill_shop
+
+    fill_shop(items)
+    fill_interactions(size, shoppers=max(100, size // 10), items=items)
+
+
+def keep_dataset(folder: str) -> None:
+    """Write what the job will train on, for the floor to read."""
+    harness.connect()
+    from reco_plugin.jobs.material import gather
+    from reco_plugin.trainers.packing import save_dataset
+
+    save_dataset(_dataset(folder), gather(1).dataset())
+
+
+def bare_fit(folder: str) -> float:
+    """Seconds of the floor."""
+    import numpy as np
+    from lightfm import LightFM
+
+    from reco_plugin.trainers.features import with_identity
+    from reco_plugin.trainers.packing import load_dataset
+
+    dataset = load_dataset(_dataset(folder))
+    weights = dataset.interactions.tocoo()
+    weights.data = weights.data / weights.data.mean()
+    interactions = weights.copy()
+    interactions.data = np.ones_like(weights.data)
+    features = with_identity(dataset.item_features, len(dataset.items))
+    model = LightFM(
+        no_components=CONFIG["dimensions"],
+        loss=CONFIG["loss"],
+        learning_rate=CONFIG["learning_rate"],
+        max_sampled=30,
+        random_state=0,
+    )
+    return harness.seconds(
+        lambda: model.fit(
+            interactions,
+            item_features=features,
+            sample_weight=weights,
+            epochs=CONFIG["epochs"],
+            num_threads=THREADS,
+        )
+    )
+
+
+def job() -> dict[str, Any]:
+    """The figure. A made-up log has no tastes to find, so its lists are not held to the gates."""
+    harness.connect()
+    from django.test import override_settings
+
+    from reco_plugin.jobs.train import train
+
+    settings = {"RECO_TRAINER_CONFIG": CONFIG, "RECO_MIN_COVERAGE": 0.0, "RECO_MAX_TOP_SHARE": 1.0}
+    with override_settings(**settings):
+        found: list[Any] = []
+        seconds = harness.seconds(lambda: found.append(train(sync=False, threads=THREADS)))
+    if found[0].status != "published":
+        raise RuntimeError(f"run {found[0].status}: {found[0].error} {found[0].gates}")
+    return {"seconds": seconds, "timings": found[0].timings, "store": found[0].store}
+
+
+def _dataset(folder: str) -> Path:
+    return Path(folder) / "bench-dataset.npz"
