@@ -50,7 +50,7 @@ class EventLog:
 
     def cells(self) -> npt.NDArray[np.int64]:
         """(n,) `shopper * len(items) + item`: one number per pair."""
-        return self.shopper * np.int64(max(1, len(self.items))) + self.item
+        return self.shopper.astype(np.int64) * max(1, len(self.items)) + self.item
 
     def last_seen(self) -> npt.NDArray[np.int64]:
         """(len(shoppers),) microseconds of each shopper's last event; 0 for those without one."""

@@ -186,10 +186,8 @@ def _net_purchases(
     """Purchases that were refunded (positions in the log), and the share of each that was kept."""
     refund = np.flatnonzero(log.kind == EventKind.REFUND)
     bought = np.flatnonzero(log.kind == EventKind.PURCHASE)
-    width = np.int64(max(1, len(log.items)))
-    cell_of_refund = log.shopper[refund] * width + log.item[refund]
-    cells, back = np.unique(cell_of_refund, return_inverse=True)
-    cell_of_bought = log.shopper[bought] * width + log.item[bought]
+    cells, back = np.unique(log.select(refund).cells(), return_inverse=True)
+    cell_of_bought = log.select(bought).cells()
     hit = np.isin(cell_of_bought, cells)
     bought, place = bought[hit], np.searchsorted(cells, cell_of_bought[hit])
     units_back = np.bincount(back, _units(log, refund), minlength=len(cells))

@@ -313,3 +313,32 @@ def test_features_of_items_as_last_synced():
         "tag:new",
     }
     assert time_split(log)[0].items is log.items
+
+
+TO_INTEGER = "('x' || right(product_id::text, 4))::bit(16)::int::bigint"
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="COPY is PostgreSQL's")
+@pytest.mark.parametrize(
+    ("kind", "column", "using", "expected"),
+    [
+        (TextKeys(), "text", "'sku-' || left(product_id::text, 8)", "sku-00000002"),
+        (IntegerKeys(), "bigint", TO_INTEGER, 2),
+    ],
+    ids=["text", "integer"],
+)
+def test_shops_with_other_keys(kind, column, using, expected, monkeypatch):
+    add_items()
+    Item.objects.filter(pk=PRODUCTS[4]).delete()
+    add(event(0, 1), event(1, 0), event(1, 4), event(2, 1, hours=3))
+    plain = read_log(1, now=NOW)
+    with connection.cursor() as cursor:
+        for table in ("reco_item", "reco_interaction"):
+            cursor.execute(f"ALTER TABLE {table} ALTER product_id TYPE {column} USING {using}")
+    monkeypatch.setattr(reading_module, "keys_of", lambda field: kind)
+    log = read_log(1, now=NOW)
+    assert log.items.key(1) == expected
+    assert log.dropped == plain.dropped
+    assert log.dropped["orphan"] == 1
+    assert (log.item == plain.item).all()
+    assert (log.shopper == plain.shopper).all()

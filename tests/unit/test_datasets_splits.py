@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import numpy as np
@@ -94,3 +95,9 @@ def test_a_dataset_of_any_history_holds_together(some):
     assert built.last_seen.shape == (6,)
     assert built.report.kept == len(train)
     assert built.report.lines()
+
+
+def test_cells_of_large_shops_do_not_overflow():
+    some = log([(5, 7, 1, 0)])
+    wide = dataclasses.replace(some, items=IdMap(keys=np.broadcast_to(np.int64(0), 700_000_000)))
+    assert wide.cells().tolist() == [5 * 700_000_000 + 7]
