@@ -40,7 +40,8 @@ def ndcg_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) ->
     found, wanted = _judge(ranked, holdout, k)
     discounts = 1.0 / np.log2(np.arange(2, found.shape[1] + 2))
     ideal = np.cumsum(discounts)[np.minimum(wanted, found.shape[1]) - 1]
-    return np.asarray((found * discounts).sum(axis=1) / ideal)
+    gained: Figures = (found * discounts).sum(axis=1)
+    return gained / ideal
 
 
 def hit_rate(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
@@ -79,7 +80,9 @@ def _checked(ranked: Rows, k: int | None) -> Rows:
 
 def _positive(holdout: sparse.csr_matrix) -> sparse.csr_matrix:
     if holdout.nnz and not holdout.data.min() > 0:
-        holdout = holdout.multiply(holdout > 0).tocsr()
+        holdout = holdout.copy()
+        holdout.data = np.where(holdout.data > 0, holdout.data, 0)
+        holdout.eliminate_zeros()
     return holdout if holdout.has_canonical_format else _canonical(holdout)
 
 

@@ -94,11 +94,12 @@ class _Process:
     def __init__(self, place: Path, *, threads: int, memory_mb: int) -> None:
         self._memory_mb = memory_mb
         self._place = place
+        command = [_python(), "-P", "-m", "reco_plugin.trainers.child", str(place)]
         self._errors = (place / child.ERRORS).open("wb")
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._peak: int | None = None
         self._popen = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [_python(), "-P", "-m", "reco_plugin.trainers.child", str(place)],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -158,16 +159,18 @@ class _Process:
         self._lines.put(None)
 
     def _end(self) -> None:
-        """Leave no process behind: the whole group, first politely, then not."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if self._popen.poll() is not None:
-                break
-            self._signal(number)
+        """Leave no process behind: politely first, then the whole group, whoever is left of it."""
+        if self._popen.poll() is None:
+            self._signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(GRACE)
+        self._signal(signal.SIGKILL)
+        self._popen.wait()
 
     def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(
+            ProcessLookupError, PermissionError
+        ):  # macOS: of a group of zombies
             os.killpg(self._popen.pid, number)
 
     def _refusal(self, message: dict[str, Any]) -> Exception:
