@@ -130,6 +130,12 @@ class Settings:
     MIN_RECALL = Setting(
         float, 0.95, "Least recall@10 of an index against exact, probed at publish."
     )
+    INDEX_WORKERS = Setting(
+        int, 0, "Parallel workers of an index build; each takes a core of the database's machine."
+    )
+    NUMPY_CACHE_MB = Setting(
+        int, 256, "MiB of vectors the numpy store keeps in each process; one run is always kept."
+    )
 
     # --- serving ----------------------------------------------------------------------------
     LIMIT = Setting(int, 8, "Products in a slate unless asked otherwise.")

@@ -1,0 +1,67 @@
+"""The shop's product key on its way into and out of raw SQL."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.db import connections, models
+
+from reco_plugin import conf
+from reco_plugin.types import IdMap, Key
+
+
+def key_field() -> models.Field[Any, Any]:
+    """The field behind the shop's primary key, parent links followed."""
+    field: Any = apps.get_model(conf.product_model())._meta.pk
+    while field.remote_field:
+        field = field.target_field
+    found: models.Field[Any, Any] = field
+    return found
+
+
+def reader(database: str) -> Callable[[Any], Key]:
+    """A function from what a raw cursor gives to the key as Django models hold it."""
+    connection = connections[database]
+    field = key_field()
+    column = field.get_col(field.model._meta.db_table)
+    converters = [
+        *connection.ops.get_db_converters(column),
+        *field.get_db_converters(connection),
+    ]
+    if not converters:
+        return lambda value: value
+
+    def convert(value: Any) -> Key:
+        for converter in converters:
+            value = converter(value, column, connection)
+        key: Key = value
+        return key
+
+    return convert
+
+
+def to_database(database: str, key: Key) -> Any:
+    """`key` as a query parameter; None when it cannot be a key of the shop's products."""
+    try:
+        return key_field().get_db_prep_value(key, connections[database])
+    except (TypeError, ValueError, ValidationError):
+        return None
+
+
+def to_json(keys: IdMap) -> list[Any]:
+    """Keys as JSON can hold them: integers stay, UUIDs become 32 hex digits, the rest is text."""
+    if keys.keys.dtype.kind == "V":
+        raw = keys.keys.tobytes().hex()
+        return [raw[at : at + 32] for at in range(0, len(raw), 32)]
+    return keys.to_python()
+
+
+def from_json(values: Iterable[Any], *, like: models.Field[Any, Any] | None = None) -> list[Key]:
+    """The inverse of `to_json`, into the type the shop's key field has."""
+    if isinstance(like or key_field(), models.UUIDField):
+        return [uuid.UUID(hex=value) for value in values]
+    return list(values)
