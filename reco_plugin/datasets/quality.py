@@ -58,13 +58,16 @@ class QualityReport:
     """Share of the weight that the daily cap took away."""
     refunded: int = 0
     stray_refunds: int = 0
+    above_cap: tuple[str, ...] = ()
+    """Kinds of event whose own weight the daily cap cuts."""
     too_little: tuple[str, ...] = ()
     """What is missing before a personal run is worth training; empty when nothing is."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, with `lines` in plain words."""
         found = dataclasses.asdict(self)
-        return {**found, "too_little": list(self.too_little), "lines": self.lines()}
+        lists = {name: list(getattr(self, name)) for name in ("above_cap", "too_little")}
+        return {**found, **lists, "lines": self.lines()}
 
     def lines(self) -> list[str]:
         """What was read, what was dropped and why, and what to look at."""
@@ -99,6 +102,8 @@ class QualityReport:
             f"The daily cap took away {self.capped_share:.0%} of the weight.": (
                 self.capped_share >= NOTABLE
             ),
+            f"The daily cap cuts even a single {', '.join(self.above_cap)}: raise RECO_DAILY_CAP to "
+            "let it count in full.": bool(self.above_cap),
             f"{self.stray_refunds:,} refunds of products their shopper did not buy in this window "
             "were ignored.": self.stray_refunds > 0,
         }
@@ -125,6 +130,7 @@ def report(log: EventLog, weighed: Weighed) -> QualityReport:
         capped_share=weighed.capped_share,
         refunded=weighed.refunded,
         stray_refunds=weighed.stray_refunds,
+        above_cap=weighed.above_cap,
         too_little=_too_little(len(log), with_two, len(log.items)),
         **_days(log),
     )

@@ -78,6 +78,10 @@ class EventWeights:
             found[kind] = weight
         return found
 
+    def above_cap(self) -> tuple[str, ...]:
+        """Kinds of which a single event weighs more than a day may."""
+        return tuple(kind.ga4 for kind, own in self.weights.items() if abs(own) > self.daily_cap)
+
     def decay(self, ages: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Factors for ages in days; the future counts as today."""
         if not self.half_life_days:
@@ -97,6 +101,8 @@ class Weighed:
     """Purchases that weigh less, or nothing, for units sent back."""
     stray_refunds: int
     """Refunds of items the shopper did not buy within this history."""
+    above_cap: tuple[str, ...] = ()
+    """Kinds of event, by GA4 name, whose own weight the daily cap cuts."""
 
 
 def weigh(
@@ -118,6 +124,7 @@ def weigh_counted(
             capped_share=0.0,
             refunded=0,
             stray_refunds=0,
+            above_cap=weights.above_cap(),
         )
     code, values, refunds = _coded(log, weights)
     days = group(log, code, values)
@@ -128,6 +135,7 @@ def weigh_counted(
         capped_share=_lost(days.sums, capped),
         refunded=refunds.touched,
         stray_refunds=refunds.stray,
+        above_cap=weights.above_cap(),
     )
 
 

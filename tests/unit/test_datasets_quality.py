@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 
-from reco_plugin.datasets import EventLog, build_reported
+from reco_plugin.datasets import EventLog, EventWeights, build_reported
 from reco_plugin.datasets.log import DAY
-from reco_plugin.types import IdMap
+from reco_plugin.datasets.weights import DEFAULTS
+from reco_plugin.types import EventKind, IdMap
 
 
 def log(shopper, item, day, *, items=3, **more):
@@ -74,3 +75,10 @@ def test_the_report_is_json():
     again = json.loads(json.dumps(found.as_dict()))
     assert again["kinds"] == {"view_item": 2}
     assert again["lines"] == found.lines()
+
+
+def test_a_weight_above_the_cap_is_pointed_out():
+    weights = EventWeights(weights={**DEFAULTS, EventKind.PURCHASE: 8.0})
+    found = build_reported(log([0, 1], [0, 1], [0, 0]), weights=weights)
+    assert "The daily cap cuts even a single purchase: raise RECO_DAILY_CAP" in words(found)
+    assert "RECO_DAILY_CAP" not in words(build_reported(log([0, 1], [0, 1], [0, 0])))
