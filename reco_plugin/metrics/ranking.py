@@ -32,21 +32,20 @@ def hits(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> npt.
 def recall_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
     """Hits in the first `k` places (all, by default) over the items in the hold-out."""
     found, wanted = _judge(ranked, holdout, k)
-    return np.asarray(found.sum(axis=1) / wanted)
+    return np.asarray(found.sum(axis=1) / wanted, dtype=np.float64)
 
 
 def ndcg_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
     """Normalised discounted cumulative gain with binary gains (Järvelin & Kekäläinen 2002)."""
     found, wanted = _judge(ranked, holdout, k)
-    discounts = 1.0 / np.log2(np.arange(2, found.shape[1] + 2))
-    ideal = np.cumsum(discounts)[np.minimum(wanted, found.shape[1]) - 1]
-    gained: Figures = (found * discounts).sum(axis=1)
-    return gained / ideal
+    discounts: Figures = 1.0 / np.log2(np.arange(2, found.shape[1] + 2))
+    ideal: Figures = np.cumsum(discounts)[np.minimum(wanted, found.shape[1]) - 1]
+    return np.asarray((found * discounts).sum(axis=1) / ideal, dtype=np.float64)
 
 
 def hit_rate(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
     """1 where any of the first `k` places is a hit, else 0."""
-    return hits(ranked, holdout, k).any(axis=1).astype(np.float64)
+    return np.asarray(hits(ranked, holdout, k).any(axis=1), dtype=np.float64)
 
 
 def mrr(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:

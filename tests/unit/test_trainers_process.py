@@ -22,7 +22,7 @@ from reco_plugin.trainers.lightfm import LightFM
 QUICK = {"dimensions": 8, "epochs": 3}
 
 TRAINERS = """
-import os, signal, sys, time
+import os, signal, subprocess, sys, time
 import numpy as np
 from reco_plugin.exceptions import NotEnoughData
 from reco_plugin.trainers.base import Learnt
@@ -59,7 +59,10 @@ class Sleeps(Base):
 
 class Stubborn(Base):
     def fit(self, dataset, *, seed, threads, progress=None):
-        os.system("trap '' TERM; echo $$ > " + self.config["pid_file"] + "; sleep 60")
+        shell = subprocess.Popen(["sh", "-c", "trap '' TERM; echo ready; sleep 60"], stdout=subprocess.PIPE)
+        shell.stdout.readline()
+        progress("train", shell.pid, shell.pid)
+        time.sleep(60)
 
 class Eats(Base):
     def fit(self, dataset, *, seed, threads, progress=None):
@@ -206,12 +209,17 @@ def test_the_time_limit_holds_for_a_child_that_talks_all_the_time(folder):
     assert time.monotonic() - began < 4
 
 
-def test_the_time_limit_takes_the_whole_group(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(process, "GRACE", 0.5)
-    pid_file = tmp_path / "pid"
-    with pytest.raises(TrainingFailed, match="time limit"):
-        train(folder, "Stubborn", {"pid_file": str(pid_file)}, timeout=1.5)
-    assert gone_within(int(pid_file.read_text()), 3)
+def test_the_whole_group_is_ended(folder):
+    heard = []
+
+    def stop(stage, done, total):
+        if stage == "train":
+            heard.append(done)
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        train(folder, "Stubborn", progress=stop)
+    assert gone_within(heard[0], 5)
 
 
 def test_an_error_in_the_callers_progress_ends_the_child(folder):
