@@ -76,9 +76,7 @@ def mark_users(users: Sequence[Key], site: int) -> None:
 
 def erased_at(shoppers: Collection[uuid.UUID]) -> dict[uuid.UUID, dt.datetime]:
     """When those among `shoppers` that were erased were erased."""
-    if not shoppers:
+    marks = VisitorLink.objects.using(conf.settings.DATABASE).filter(shopper=NOBODY)
+    if not shoppers or not marks.exists():
         return {}
-    links = VisitorLink.objects.using(conf.settings.DATABASE).filter(
-        visitor__in=shoppers, shopper=NOBODY
-    )
-    return dict(links.values_list("visitor", "linked_at"))
+    return dict(marks.filter(visitor__in=shoppers).values_list("visitor", "linked_at"))

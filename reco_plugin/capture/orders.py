@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from reco_plugin import backends, conf
-from reco_plugin.capture import drops
+from reco_plugin.capture import bulk, drops
 from reco_plugin.capture.clean import clamp, currency, product_key, text
 from reco_plugin.capture.erasure import erased_at
 from reco_plugin.capture.gate import is_recordable
@@ -23,7 +23,6 @@ from reco_plugin.capture.lifecycle import guarded
 from reco_plugin.capture.recording import defer, is_transactional, write_what_can_be
 from reco_plugin.catalog import OrderLine, OrderMapping
 from reco_plugin.catalog.orders import OrderState
-from reco_plugin.models import Interaction
 from reco_plugin.types import EventKind, EventSource, Key, ShopEvent, Shopper
 
 _NAMESPACE = uuid.UUID("5b8a4b0e-6c0c-5d0f-8f43-6a55cf0b0a52")
@@ -133,6 +132,8 @@ class _Builder:
         self.source = source
         self.buyer = buyer
         self.now = timezone.now()
+        self._shoppers: dict[tuple[Any, ...], Shopper] = {}
+        self._products: dict[Any, Key] = {}
 
     def wishes(self, line: OrderLine, state: OrderState) -> list[_Wish]:
         placed = clamp(line.placed_at or self.now, self.now, None)
@@ -156,10 +157,10 @@ class _Builder:
         event = ShopEvent(
             event_id=uuid.uuid5(_NAMESPACE, f"{self.prefix}:{line.key}:{kind.ga4}"),
             kind=kind,
-            shopper=self._shopper(line),
+            shopper=self._shopper_of(line),
             occurred_at=at,
             site=self.site,
-            product=product_key(line.product),
+            product=self._product(line.product),
             quantity=abs(line.quantity),
             price=line.price,
             currency=currency(line.currency),
@@ -167,6 +168,18 @@ class _Builder:
             source=self.source,
         )
         return _Wish(event, placed)
+
+    def _product(self, value: Any) -> Key:
+        if value not in self._products:
+            self._products[value] = product_key(value)
+        return self._products[value]
+
+    def _shopper_of(self, line: OrderLine) -> Shopper:
+        """One answer for all lines of an order, found once."""
+        asked = (line.user, line.visitor, line.guest, line.order)
+        if asked not in self._shoppers:
+            self._shoppers[asked] = self._shopper(line)
+        return self._shoppers[asked]
 
     def _shopper(self, line: OrderLine) -> Shopper:
         """The user, else the visitor, else the guest, else whoever asked, else the order itself."""
@@ -181,13 +194,9 @@ class _Builder:
 
 def _known(wishes: Sequence[_Wish], site: int) -> set[uuid.UUID]:
     """The ids among these that are written already."""
-    ids = {wish.event.event_id for wish in wishes} | {
-        wish.only_after for wish in wishes if wish.only_after
-    }
-    if not ids:
-        return set()
-    rows = Interaction.objects.using(conf.settings.DATABASE).filter(site=site, event_id__in=ids)
-    return set(rows.values_list("event_id", flat=True))
+    ids = {wish.event.event_id for wish in wishes}
+    ids |= {wish.only_after for wish in wishes if wish.only_after}
+    return bulk.known(ids, site, conf.settings.DATABASE)
 
 
 def _is_new(wish: _Wish, known: set[uuid.UUID]) -> bool:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import connections, transaction
 from django.utils import timezone
 
 from reco_plugin import conf
+from reco_plugin.capture import bulk
 from reco_plugin.models import Interaction, VisitorLink
 from reco_plugin.types import EventKind, ShopEvent
 
@@ -25,6 +26,8 @@ _COLUMNS = (
     "site", "event_id", "kind", "shopper", "user", "product", "quantity", "price", "currency",
     "order", "rating", "query", "source", "occurred_at", "received_at",
 )  # fmt: skip
+_SHOPPER = _COLUMNS.index("shopper")
+_Insert: TypeAlias = Callable[[Sequence[ShopEvent], str], int]
 
 
 def write(events: Sequence[ShopEvent]) -> int:
@@ -39,40 +42,61 @@ def write(events: Sequence[ShopEvent]) -> int:
         return 0
     new = 0
     with _savepoint(using):
-        for batch in _batches(events, using):
-            new += _insert(batch, using)
+        for insert, batch in _batches(events, using):
+            new += insert(batch, using)
     return new
 
 
-def _batches(events: Sequence[ShopEvent], using: str) -> list[Sequence[ShopEvent]]:
+def _batches(
+    events: Sequence[ShopEvent], using: str
+) -> Iterator[tuple[_Insert, Sequence[ShopEvent]]]:
+    insert, rows = _insert, _most_rows(using)
+    if len(events) >= bulk.WORTH_IT and bulk.can_insert(using):
+        insert, rows = _insert_many, bulk.ROWS
+    for at in range(0, len(events), rows):
+        yield insert, events[at : at + rows]
+
+
+def _most_rows(using: str) -> int:
     most = connections[using].features.max_query_params
-    rows = min(MOST_ROWS, most // (len(_COLUMNS) + 2)) if most else MOST_ROWS
-    return [events[at : at + rows] for at in range(0, len(events), rows)]
+    return min(MOST_ROWS, most // (len(_COLUMNS) + 2)) if most else MOST_ROWS
 
 
 def _insert(events: Sequence[ShopEvent], using: str) -> int:
     now = timezone.now()
     connection = connections[using]
-    linked = tuple(event.shopper.user is None for event in events)
-    params = [value for event in events for value in _params(event, now, connection)]
+    linked = tuple(_may_be_linked(event) for event in events)
+    params: list[Any] = []
+    for event, is_linked in zip(events, linked, strict=True):
+        values = _values(event, now, connection)
+        if is_linked:
+            values[_SHOPPER : _SHOPPER + 1] = [values[_SHOPPER], event.site, values[_SHOPPER]]
+        params += values
     with connection.cursor() as cursor:
         cursor.execute(_sql(using, linked), params)
         return max(0, int(cursor.rowcount))
 
 
-def _params(event: ShopEvent, now: dt.datetime, connection: Any) -> list[Any]:
+def _insert_many(events: Sequence[ShopEvent], using: str) -> int:
+    now = timezone.now()
+    connection = connections[using]
+    return bulk.insert([_values(event, now, connection) for event in events], _COLUMNS, using)
+
+
+def _values(event: ShopEvent, now: dt.datetime, connection: Any) -> list[Any]:
+    """Prepared values in the order of the columns."""
     uid, user, product, price, moment = _fields()
-    guest = event.shopper.user is None
-    shopper = uid.get_db_prep_save(event.shopper.id, connection)
     return [
         event.site,
         uid.get_db_prep_save(event.event_id, connection),
         int(event.kind),
-        *((shopper, event.site, shopper) if guest else (shopper,)),
-        None if guest else user.get_db_prep_save(event.shopper.user, connection),
-        product.get_db_prep_save(event.product, connection),
+        uid.get_db_prep_save(event.shopper.id, connection),
+        None
+        if event.shopper.user is None
+        else user.get_db_prep_save(event.shopper.user, connection),
+        None if event.product is None else product.get_db_prep_save(event.product, connection),
         event.quantity,
-        price.get_db_prep_save(event.price, connection),
+        None if event.price is None else price.get_db_prep_save(event.price, connection),
         event.currency,
         event.order,
         event.rating,
@@ -81,6 +105,11 @@ def _params(event: ShopEvent, now: dt.datetime, connection: Any) -> list[Any]:
         moment.get_db_prep_save(event.occurred_at, connection),
         moment.get_db_prep_save(now, connection),
     ]
+
+
+def _may_be_linked(event: ShopEvent) -> bool:
+    """Only ids that were a visitor's (version 4) are ever linked to a user."""
+    return event.shopper.user is None and event.shopper.id.version == 4
 
 
 @cache

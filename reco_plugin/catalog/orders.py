@@ -217,7 +217,9 @@ class OrderMapping:
         return last and OrderPage(lines=tuple(lines), broken=broken, last=last)
 
     def classify(self, status: str) -> OrderState:
-        """What an order's status means; without any declared status, every order is paid."""
+        """What an order's status means; without a `status` path, every order is paid."""
+        if not self.status:
+            return OrderState.PAID
         if status in _texts(self.refunded):
             return OrderState.REFUNDED
         if status in _texts(self.cancelled):
@@ -244,8 +246,8 @@ def _line(key: Key, values: dict[str, Any]) -> OrderLine:
         visitor=_text(values.get("visitor")),
         guest=_text(values.get("guest")),
         status=_text(values.get("status")),
-        placed_at=_moment(values.get("placed_at")),
-        changed_at=_moment(values.get("changed_at")),
+        placed_at=moment(values.get("placed_at")),
+        changed_at=moment(values.get("changed_at")),
     )
 
 
@@ -274,7 +276,8 @@ def _price(value: Any) -> Decimal | None:
     return price
 
 
-def _moment(value: Any) -> dt.datetime | None:
+def moment(value: Any) -> dt.datetime | None:
+    """A date or a time as an aware time; None for anything else."""
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = dt.datetime(value.year, value.month, value.day)  # noqa: DTZ001
     if not isinstance(value, dt.datetime):

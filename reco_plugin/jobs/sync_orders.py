@@ -22,7 +22,7 @@ from reco_plugin import backends, conf
 from reco_plugin.capture import drops
 from reco_plugin.capture.orders import count_broken, save
 from reco_plugin.catalog import OrderMapping
-from reco_plugin.catalog.orders import OrderPage
+from reco_plugin.catalog.orders import OrderPage, moment
 from reco_plugin.exceptions import MappingError
 from reco_plugin.models import OrderCursor
 from reco_plugin.stores.base import Progress
@@ -163,8 +163,7 @@ def _move_on(cursor: OrderCursor, by: str, page: OrderPage) -> None:
     if page.last is None:
         return
     value = page.last[0]
-    if isinstance(value, dt.datetime):
-        at = value if timezone.is_aware(value) else timezone.make_aware(value, dt.UTC)
+    if at := moment(value):
         cursor.mark = {"by": by, "at": min(at, timezone.now()).isoformat()}
     elif isinstance(value, int):
         cursor.mark = {"by": by, "key": value}

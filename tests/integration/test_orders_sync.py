@@ -36,6 +36,16 @@ class Misspelt(TestOrders):
     status = "order__stat"
 
 
+class ByProductKey(TestOrders):
+    """Lines of a model without an integer key are read on by date."""
+
+    model = "testapp.Product"
+    product = order = "pk"
+    quantity = "cents"
+    price = user = visitor = status = changed_at = ""
+    placed_at = "born"
+
+
 class Everything(TestOrders):
     status = ""
     paid = ()
@@ -238,6 +248,37 @@ def test_a_date_in_the_future_does_not_hide_what_comes_next(products):
     assert sync_orders().purchases == 1
     assert set(Interaction.objects.values_list("order", flat=True)) == {order.number, late.number}
     assert all(event.occurred_at <= timezone.now() for event in Interaction.objects.all())
+
+
+def test_a_transaction_that_commits_late_is_not_missed(products, settings):
+    settings.RECO_ORDER_RESCAN_DAYS = 0
+    place(products[:1])
+    sync_orders()
+    mark = dt.datetime.fromisoformat(OrderCursor.objects.get().mark["at"])
+    late = place(products[:1])
+    Order.objects.filter(pk=late.pk).update(touched=mark - dt.timedelta(minutes=5))
+    older = place(products[:1])
+    Order.objects.filter(pk=older.pk).update(touched=mark - dt.timedelta(hours=5))
+    assert sync_orders().purchases == 1
+    assert Interaction.objects.latest("pk").order == late.number
+
+
+def test_without_timestamps_the_key_is_the_mark(products, settings):
+    settings.RECO_ORDERS = f"{__name__}.NoTimestamps"
+    settings.RECO_ORDER_RESCAN_DAYS = 0
+    place(products)
+    assert sync_orders().read == 3
+    assert OrderCursor.objects.get().mark == {"by": "pk", "key": Line.objects.latest("pk").pk}
+    place(products)
+    assert sync_orders().purchases == 3
+
+
+def test_keys_that_do_not_grow_are_no_mark(products, settings):
+    settings.RECO_ORDERS = f"{__name__}.ByProductKey"
+    Product.objects.update(cents=1)
+    assert ByProductKey().mark_path == "born"
+    assert sync_orders().purchases == 3
+    assert sync_orders().purchases == 0
 
 
 def test_staff_orders_are_left_out_by_setting(products, settings):
