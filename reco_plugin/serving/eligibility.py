@@ -121,15 +121,23 @@ def group_of_variant(catalog: Catalog) -> Coalesce | None:
         if not path:
             return None
         if _refers_to_product(catalog.model, path):
-            return Coalesce(F(path), F("pk"))
+            return Coalesce(F(path), F("pk"), output_field=_key_field(catalog.model))
     synced = Item.objects.filter(pk=OuterRef("pk")).values("group_id")[:1]
-    return Coalesce(Subquery(synced), F("pk"))
+    return Coalesce(Subquery(synced), F("pk"), output_field=_key_field(catalog.model))
 
 
 def knows_sensitive(catalog: Catalog) -> bool:
     """Can any product of this shop be sensitive?"""
     overridden = type(catalog).is_sensitive is not Catalog.is_sensitive
     return overridden or bool(conf.settings.SENSITIVE_CATEGORIES)
+
+
+def _key_field(model: type[Model]) -> Any:
+    """The field behind the primary key, parent links followed."""
+    field: Any = model._meta.pk
+    while field.remote_field:
+        field = field.target_field
+    return field
 
 
 def _refers_to_product(model: type[Model], path: str) -> bool:

@@ -31,7 +31,7 @@ RECENT_ANCHORS = 3
 OVERFETCH = 4
 """Candidates read for each tile, for eligibility to choose from."""
 LEAST_FETCH = 32
-MOST_FETCH = 400
+MOST_FETCH = 200
 """More than this is asked of an exact scan instead."""
 BATCH = 100
 """Ranked candidates checked against live rows in one statement."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 from django import template
 from django.template.base import FilterExpression, NodeList, Parser, Token
