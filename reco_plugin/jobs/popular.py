@@ -17,7 +17,7 @@ from reco_plugin.catalog.base import SEPARATOR
 from reco_plugin.datasets import read_log
 from reco_plugin.datasets.splits import NEGATIVE
 from reco_plugin.jobs.lease import only_one
-from reco_plugin.jobs.prune import prune
+from reco_plugin.jobs.prune import tidy
 from reco_plugin.jobs.publish import activate as make_live
 from reco_plugin.jobs.record import begin, recorded
 from reco_plugin.jobs.stages import Stages
@@ -65,7 +65,7 @@ def popular(site: int = 1, *, activate: bool = True, progress: Progress | None =
                 _publish(run, counted, lists)
             if activate:
                 make_live(run)
-                prune(site, KIND)
+        tidy(site, KIND)
     return run
 
 

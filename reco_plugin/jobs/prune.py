@@ -6,10 +6,10 @@ import logging
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from reco_plugin import backends, conf
-from reco_plugin.exceptions import StoreError
+from reco_plugin.exceptions import RecoError, StoreError
 from reco_plugin.jobs.artefacts import artefact_path
 from reco_plugin.jobs.publish import handle
 from reco_plugin.models import ActiveRun, RankedList, Run, RunStatus, VectorBlock
@@ -40,6 +40,14 @@ def prune(site: int, kind: str, *, keep: int | None = None) -> list[Run]:
     return pruned
 
 
+def tidy(site: int, kind: str) -> None:
+    """`prune` after a job: what goes wrong is logged, and does not make the new run a failure."""
+    try:
+        prune(site, kind)
+    except (RecoError, DatabaseError, OSError):
+        log.exception("old %s runs of site %s were not pruned", kind, site)
+
+
 def _runs(site: int, kind: str) -> QuerySet[Run]:
     return Run.objects.using(conf.settings.DATABASE).filter(site=site, kind=kind)
 
@@ -62,9 +70,12 @@ def _retire(run: Run) -> bool:
 
 
 def _unreleased(site: int, kind: str) -> QuerySet[Run]:
-    """Runs that are gone, but whose vectors or file may still be there."""
-    gone = _runs(site, kind).filter(status__in=[RunStatus.PRUNED, RunStatus.FAILED])
-    return gone.filter(~Q(store="") | ~Q(artefact="")).order_by("pk")
+    """Runs that are gone, but whose vectors or file may still be there. A failed run is gone once
+    there is a newer one: until then its artefact may tell why it failed."""
+    runs = _runs(site, kind)
+    newest = runs.aggregate(newest=Max("pk"))["newest"]
+    gone = Q(status=RunStatus.PRUNED) | Q(status=RunStatus.FAILED, pk__lt=newest or 0)
+    return runs.filter(gone, ~Q(store="") | ~Q(artefact="")).order_by("pk")
 
 
 def _release(run: Run) -> None:

@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import DatabaseError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from reco_plugin import backends, conf
 from reco_plugin.catalog import Catalog
+from reco_plugin.exceptions import RecoError
 from reco_plugin.jobs.newborn import give_vectors
 from reco_plugin.models import Item
 from reco_plugin.stores.base import Progress
@@ -110,8 +111,16 @@ def sync_items(
             progress("catalogue", report.seen, max(total, report.seen))
     _remove_vanished(products, site, report, dry_run)
     if not dry_run:
-        report.vectors = give_vectors(site)
+        _give_vectors(site, report)
     return report
+
+
+def _give_vectors(site: int, report: ItemSync) -> None:
+    try:
+        report.vectors = give_vectors(site)
+    except (RecoError, DatabaseError, ImproperlyConfigured) as error:
+        log.warning("new products have no vector yet", exc_info=True)
+        report.notes.append(f"New products wait for the next training to be personal: {error}")
 
 
 def _sync_batch(

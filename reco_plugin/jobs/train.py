@@ -16,7 +16,7 @@ from reco_plugin.jobs.evaluate import evaluate as hold_out
 from reco_plugin.jobs.gates import Gate
 from reco_plugin.jobs.lease import only_one
 from reco_plugin.jobs.material import Material, gather
-from reco_plugin.jobs.prune import prune
+from reco_plugin.jobs.prune import tidy
 from reco_plugin.jobs.publish import activate as make_live
 from reco_plugin.jobs.publish import publish
 from reco_plugin.jobs.record import begin, reconnect, recorded
@@ -72,6 +72,7 @@ def train(
         stages = Stages()
         with recorded(run, stages):
             _train(run, options, stages, progress)
+        tidy(site, KIND)
     return run
 
 
@@ -84,8 +85,10 @@ def _train(run: Run, options: Options, stages: Stages, progress: Progress | None
     run.dataset = material.as_json()
     if not _admit(run, _data_gates(material)):
         return
-    with stages.stage("evaluate"):
-        evaluation = _evaluate(run, material, options, progress) if options.evaluate else None
+    evaluation = None
+    if options.evaluate:
+        with stages.stage("evaluate"):
+            evaluation = _evaluate(run, material, options, progress)
     with stages.stage("fit"):
         dataset = material.dataset()
         learnt = _fit(run, dataset, options, progress)
@@ -102,8 +105,6 @@ def _train(run: Run, options: Options, stages: Stages, progress: Progress | None
         publish(run, _vectors(dataset, learnt), progress)
     if options.activate:
         make_live(run)
-        with stages.stage("prune"):
-            prune(run.site, KIND)
 
 
 # --- the steps -----------------------------------------------------------------------------------

@@ -215,6 +215,9 @@ def test_what_a_killed_process_left_in_the_store_is_swept(memory):
     run = run_of(RunStatus.FAILED, store="numpy")
     memory.held[run.pk] = vectors()
     prune(1, "personal")
+    assert run.pk in memory.held, "the newest run is kept for whoever asks why it failed"
+    run_of(RunStatus.RUNNING)
+    prune(1, "personal")
     assert memory.held == {}
     run.refresh_from_db()
     assert run.status == RunStatus.FAILED

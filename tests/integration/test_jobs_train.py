@@ -14,8 +14,9 @@ from testapp.models import Product
 
 from reco_plugin import backends, conf
 from reco_plugin.datasets import EventWeights, read_log
-from reco_plugin.exceptions import AlreadyRunning, TrainingFailed
+from reco_plugin.exceptions import AlreadyRunning, StoreError, TrainingFailed
 from reco_plugin.jobs import artefacts
+from reco_plugin.jobs import prune as pruning
 from reco_plugin.jobs import train as job
 from reco_plugin.jobs.lease import only_one
 from reco_plugin.jobs.publish import active_run, handle
@@ -277,6 +278,16 @@ def test_a_store_that_cannot_publish_leaves_the_live_run(shop, monkeypatch):
     assert active_run(1, "personal") == live
 
 
+def test_pruning_that_fails_does_not_fail_the_run(shop, monkeypatch):
+    def broken(*_: Any, **__: Any) -> None:
+        raise OperationalError("lock timeout")
+
+    monkeypatch.setattr(pruning, "prune", broken)
+    run = train(evaluate=False)
+    assert (run.status, run.error) == (RunStatus.PUBLISHED, "")
+    assert active_run(1, "personal") == run
+
+
 def test_a_time_limit_is_a_plain_message(shop, settings):
     settings.RECO_TRAINER_CONFIG = {"dimensions": 64, "epochs": 100_000, "patience": 0}
     settings.RECO_TRAIN_TIMEOUT = 2
@@ -424,6 +435,19 @@ def test_a_lost_artefact_does_not_break_the_sync(shop):
     artefacts.artefact_path(run).unlink()
     Product.objects.create(label="Boots", maker="Maker 1")
     assert sync_items().vectors == 0
+
+
+def test_a_store_that_cannot_take_newborns_does_not_break_the_sync(shop, monkeypatch):
+    run = train(evaluate=False)
+
+    def locked(*_: Any, **__: Any) -> None:
+        raise StoreError("the table is locked")
+
+    monkeypatch.setattr(type(backends.store(run.store)), "upsert", locked)
+    Product.objects.create(label="Boots", maker="Maker 1")
+    report = sync_items()
+    assert (report.added, report.vectors) == (1, 0)
+    assert "the table is locked" in report.notes[0]
 
 
 def test_a_preview_writes_nothing(shop):
