@@ -157,12 +157,14 @@ def _orders(log: OrderLog, users: dict[str, int], now: dt.datetime) -> dict[str,
     for invoice, customer, at, refunded in zip(*(c.tolist() for c in columns), strict=True):
         number = _number(invoice, refunded)
         if number not in orders:
+            placed = at.replace(tzinfo=dt.UTC) + shift
             orders[number] = Order(
                 number=number,
                 user_id=users.get(customer),
                 visitor="" if customer else str(random_visitor(rng)),
                 status=Order.Status.REFUNDED if refunded else Order.Status.PAID,
-                placed_at=at.replace(tzinfo=dt.UTC) + shift,
+                placed_at=placed,
+                changed_at=placed,
             )
     Order.objects.bulk_create(orders.values(), batch_size=BATCH)
     return orders

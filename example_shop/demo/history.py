@@ -22,6 +22,8 @@ PASSWORD = "fern-and-fable"  # noqa: S105 - printed on the login page of the dem
 NAMESPACE = uuid.UUID("5b8f6c1e-4a0d-4d7e-9c55-0d3f6a7be210")
 GUESTS = 0.15
 BATCH = 2_000
+BACK_AFTER = dt.timedelta(days=8)
+"""How long after the purchase a return arrives."""
 KINDS = {
     VIEW: EventKind.VIEW_ITEM,
     CART: EventKind.ADD_TO_CART,
@@ -145,6 +147,7 @@ def _order(past: Past, people: People, row: int, *, refunded: bool) -> Order:
         visitor="" if user else str(people.visitors[shopper]),
         status=Order.Status.REFUNDED if refunded else Order.Status.PAID,
         placed_at=past.moment(row),
+        changed_at=past.moment(row) + (BACK_AFTER if refunded else dt.timedelta()),
     )
 
 

@@ -125,7 +125,7 @@ def simulate(
     progress: Callable[[Iterable[int]], Iterable[int]] = lambda rows: rows,
 ) -> Trace:
     """`days` days of visits that end now; deterministic for a seeded generator."""
-    fame = 0.9 * rng.normal(0, 1.0, len(traits.category))
+    fame = 0.5 * rng.normal(0, 1.0, len(traits.category))
     rows: list[tuple[int, ...]] = []
     visit = 0
     for shopper in progress(range(len(likes.size))):

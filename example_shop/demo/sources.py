@@ -18,7 +18,7 @@ class Scale:
 
 SCALES = {
     GENERATED: {
-        "small": Scale(products=120, shoppers=150),
+        "small": Scale(products=120, shoppers=300),
         "normal": Scale(products=600, shoppers=2_000),
         "large": Scale(products=1_400, shoppers=10_000),
     },

@@ -181,6 +181,7 @@ def _train(report: Report) -> None:
     """The command's exit code says what became of it; so does the run, which we read."""
     said = io.StringIO()
     try:
+        call_command("reco_sync_items", no_progress=report.quiet, stdout=said)
         call_command("reco_train", json=True, no_progress=report.quiet, stdout=said, stderr=said)
     except SystemExit as ended:
         if ended.code not in {0, 1, 3}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -151,13 +152,17 @@ class Order(models.Model):
     address = models.TextField(blank=True)
     status = models.CharField(max_length=12, choices=Status, default=Status.PAID)
     placed_at = models.DateTimeField(default=timezone.now)
-    changed_at = models.DateTimeField(auto_now=True)
+    changed_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["-placed_at", "-pk"]
 
     def __str__(self) -> str:
         return self.number
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.changed_at = timezone.now()
+        super().save(*args, **kwargs)
 
     @property
     def total(self) -> Decimal:
