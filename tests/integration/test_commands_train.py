@@ -15,7 +15,7 @@ from testapp.reco import TestCatalog
 from reco_plugin import backends
 from reco_plugin.jobs.lease import only_one
 from reco_plugin.jobs.publish import active_run
-from reco_plugin.models import Interaction, Item, Run, RunStatus
+from reco_plugin.models import Interaction, Item, RankedList, Run, RunStatus
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +75,17 @@ def test_train_json_is_one_object_per_run(shop):
     assert (popular["kind"], personal["kind"]) == ("popular", "personal")
     assert personal["status"] == "published"
     assert personal["timings"]["fit"] > 0
+
+
+def test_the_catalogue_is_synced_before_anything_is_counted(shop):
+    call("reco_train", "--kind", "popular")
+    assert Item.objects.count() == 60
+    assert len(RankedList.objects.get(segment="").keys) > 30
+
+
+def test_train_without_sync_takes_the_catalogue_as_it_was(shop):
+    call("reco_train", "--kind", "popular", "--no-sync")
+    assert not Item.objects.exists()
 
 
 @pytest.mark.parametrize("kind", ["personal", "popular"])

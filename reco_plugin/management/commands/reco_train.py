@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from reco_plugin import backends
 from reco_plugin.exceptions import AlreadyRunning, RecoError
 from reco_plugin.jobs.popular import popular
+from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.jobs.train import preview, train
 from reco_plugin.management.progress import Bars
 from reco_plugin.models import Run, RunStatus
@@ -72,13 +73,15 @@ class Command(BaseCommand):
         if options["dry_run"]:
             yield self._preview(site, options, bars)
             return
+        if not options["no_sync"]:
+            self._sync(site, bars)
         if options["kind"] != "personal":
             run = popular(site, activate=not options["no_activate"], progress=bars)
             yield self._tell(run, options, bars)
         if options["kind"] != "popular":
             run = train(
                 site,
-                sync=not options["no_sync"],
+                sync=False,
                 evaluate=not options["no_evaluate"],
                 activate=not options["no_activate"],
                 seed=options["seed"],
@@ -86,6 +89,13 @@ class Command(BaseCommand):
                 progress=bars,
             )
             yield self._tell(run, options, bars)
+
+    def _sync(self, site: int, bars: Bars) -> None:
+        """Once, before either kind: both leave out events of products they do not know."""
+        found = sync_items(site, progress=bars)
+        bars.close()
+        if found.failed or found.notes:
+            self.stderr.write("\n".join(found.lines()))
 
     def _preview(self, site: int, options: dict[str, Any], bars: Bars) -> int:
         found = preview(site, progress=bars)
