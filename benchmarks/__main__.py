@@ -21,9 +21,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.name not in known:
         print(f"No benchmark {arguments.name!r}; choose from {', '.join(known)}.", file=sys.stderr)
         return 2
-    rows = load(arguments.name).run(Bench(quick=arguments.quick))
-    print(_lines(rows) if arguments.json else _table(known[arguments.name], rows))
+    rows = _measured(arguments)
+    if not arguments.json:
+        print(_table(known[arguments.name], rows))
     return 0 if all(row.holds for row in rows) else 1
+
+
+def _measured(arguments: argparse.Namespace) -> list[Row]:
+    """All rows; as JSON each is printed as soon as it is known."""
+    rows = []
+    for row in load(arguments.name).run(Bench(quick=arguments.quick)):
+        rows.append(row)
+        if arguments.json:
+            print(json.dumps(row.as_dict()), flush=True)
+    return rows
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,10 +45,6 @@ def _parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="small data: a trial of the path, not a measurement"
     )
     return parser
-
-
-def _lines(rows: Sequence[Row]) -> str:
-    return "\n".join(json.dumps(row.as_dict()) for row in rows)
 
 
 def _table(title: str, rows: Sequence[Row]) -> str:

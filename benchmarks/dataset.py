@@ -8,6 +8,7 @@ process; and a server-side cursor feeding `lightfm.data.Dataset`, which weighs k
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from benchmarks import harness
@@ -21,49 +22,33 @@ MEMORY_BAR_MB = 2048
 SITE = 1
 
 
-def run(bench: Bench) -> list[Row]:
+def run(bench: Bench) -> Iterator[Row]:
     sizes = (20_000,) if bench.quick else (1_000_000, 10_000_000)
-    rows: list[Row] = []
     with harness.server(), bench.progress(2 * len(sizes) * 4, "dataset") as bar:
         for key in ("int", "uuid"):
             for size in sizes:
-                rows += _measure(key, size, bar)
-    return rows
+                yield from _measure(key, size, bar)
 
 
-def _measure(key: str, size: int, bar: Any) -> list[Row]:
-    name = f"{size:,} rows, {key} keys"
-    environ = {harness.KEY: key}
-    harness.create_database(f"bench_{key}_{size}")
-    more: dict[str, Any] = {"environ": environ, "size": size}
-    harness.in_child("benchmarks.dataset:fill", **more)
-    bar.update()
-    found = harness.in_child("benchmarks.dataset:against_copy", **more).value
-    bar.update()
-    alone = harness.in_child("benchmarks.dataset:alone", **more)
-    bar.update()
-    slow = harness.in_child("benchmarks.dataset:cursor_to_lightfm", **more)
-    bar.update()
-    harness.drop_database(f"bench_{key}_{size}")
-    return [
-        Row.at_most(
-            f"{name}: bare COPY",
-            found["figure"],
-            found["floor"],
-            COPY_BAR,
-            ratio=found["ratio"],
-            note=found["note"],
-        ),
-        Row.at_least(f"{name}: cursor to lightfm", alone.value, slow.value, LIGHTFM_BAR),
-        Row.at_most(
-            f"{name}: memory",
-            alone.peak_mb,
-            MEMORY_BAR_MB,
-            1.0,
-            unit="MiB",
-            note="peak resident set of a fresh process, floor is the limit",
-        ),
-    ]
+def _measure(key: str, size: int, bar: Any) -> Iterator[Row]:
+    name, database = f"{size:,} rows, {key} keys", f"bench_{key}_{size}"
+
+    def child(function: str) -> harness.Child:
+        environ = {harness.KEY: key}
+        found = harness.in_child(f"benchmarks.dataset:{function}", environ=environ, size=size)
+        bar.update()
+        return found
+
+    harness.create_database(database)
+    child("fill")
+    paired = child("against_copy").value
+    yield Row.at_most(f"{name}: bare COPY", bar=COPY_BAR, **paired)
+    alone = child("alone")
+    note = "peak resident set of a fresh process; the floor is the limit"
+    yield Row.at_most(f"{name}: memory", alone.peak_mb, MEMORY_BAR_MB, 1.0, unit="MiB", note=note)
+    slow = child("cursor_to_lightfm").value
+    yield Row.at_least(f"{name}: cursor to lightfm", alone.value, slow, LIGHTFM_BAR)
+    harness.drop_database(database)
 
 
 # --- in children ---------------------------------------------------------------------------------
@@ -148,6 +133,6 @@ def _stream(query: str) -> Any:
     from django.db import connection, transaction
 
     with transaction.atomic(), connection.chunked_cursor() as cursor:
-        cursor.itersize = 10_000
+        cursor.cursor.itersize = 10_000
         cursor.execute(query)
         yield from cursor

@@ -1,6 +1,7 @@
 """What every benchmark needs: a row with a bar, a database of its own, fair timing, fresh children.
 
-A benchmark is a module `benchmarks/NAME.py` with a `TITLE` (one line) and `run(bench) -> list[Row]`.
+A benchmark is a module `benchmarks/NAME.py` with a `TITLE` (one line) and `run(bench)` that returns or
+yields its rows.
 It imports Django models only inside `with database():`, when Django is configured.
 """
 
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -139,7 +140,7 @@ class Module(Protocol):
 
     TITLE: str
 
-    def run(self, bench: Bench) -> list[Row]: ...
+    def run(self, bench: Bench) -> Iterable[Row]: ...
 
 
 # --- the registry --------------------------------------------------------------------------------

@@ -130,3 +130,17 @@ def test_a_child_gives_back_its_value_its_time_and_its_own_memory(harness):
 def test_a_child_that_dies_is_an_error(harness, capfd):
     with pytest.raises(RuntimeError, match="textwrap:shorten failed in its child process"):
         harness.in_child("textwrap:shorten", text="no width")
+
+
+def test_json_rows_appear_as_soon_as_they_are_known(harness, command, monkeypatch, capsys):
+    class Broken:
+        @staticmethod
+        def run(bench):
+            yield harness.Row.at_most("one", 1.0, 1.0, 1.0)
+            raise RuntimeError("the second breaks")
+
+    monkeypatch.setattr(command, "titles", lambda: {"fake": "fake"})
+    monkeypatch.setattr(command, "load", lambda name: Broken)
+    with pytest.raises(RuntimeError, match="the second breaks"):
+        command.main(["fake", "--json"])
+    assert json.loads(capsys.readouterr().out)["name"] == "one"
