@@ -57,8 +57,8 @@ def explained(doing: str) -> Iterator[None]:
         yield
     except DATABASE_ERRORS as error:
         advice = _ADVICE.get(sqlstate(error) or "")
-        words = str(error).strip().splitlines()
-        raise StoreError(f"{doing}: {words[0] if words else error!r}" + _tail(advice)) from error
+        said = str(error).strip().partition("\n")[0] or repr(error)
+        raise StoreError(f"{doing}: {said}" + _tail(advice)) from error
 
 
 def _tail(advice: str | None) -> str:
