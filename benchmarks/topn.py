@@ -27,7 +27,7 @@ CLOSE = 1e-4
 
 
 def run(bench: Bench) -> list[Row]:
-    size: dict[str, Any] = {"shoppers": 50_000, "items": 20_000, "sample": 1_000}
+    size: dict[str, Any] = {"shoppers": 20_000, "items": 20_000, "sample": 500}
     if bench.quick:
         size = {"shoppers": 2_000, "items": 2_000, "sample": 200}
     rows = []
@@ -127,7 +127,7 @@ def trained(shoppers: int, items: int, threads: int) -> tuple[Any, Any]:
     seen = sparse.csr_matrix((ones, (rows, taken)), shape=(shoppers, items))
     seen.data[:] = 1
     engine = lightfm.LightFM(no_components=DIMENSIONS, loss="warp", random_state=0)
-    engine.fit(seen.tocoo(), epochs=2, num_threads=threads)
+    engine.fit(seen.tocoo(), epochs=1, num_threads=threads)
     return seen, engine
 
 

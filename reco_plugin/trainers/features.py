@@ -39,16 +39,18 @@ def normalised(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.csr_matrix(sparse.diags(scale) @ matrix, dtype=np.float32)
 
 
-def with_identity(features: Features | None, rows: int) -> sparse.csr_matrix | None:
-    """CSR (rows, rows + features): half a row's weight its identity, half its normalised features.
+def with_identity(
+    features: Features | None, rows: int, *, share: float
+) -> sparse.csr_matrix | None:
+    """CSR (rows, rows + features): `share` of a row's weight its identity, the rest its features.
 
     A row without features is all identity. None, which LightFM takes for the plain identity, when
     there are no features.
     """
     if features is None or not features.names:
         return None
-    side = normalised(features.matrix)
-    identity = sparse.identity(rows, dtype=np.float32, format="csr")
+    side = normalised(features.matrix) * np.float32(1 - share)
+    identity = sparse.identity(rows, dtype=np.float32, format="csr") * np.float32(share)
     return normalised(sparse.hstack([identity, side], format="csr"))
 
 

@@ -60,6 +60,8 @@ class Config:
     n: int = 10
     item_features: bool = True
     shopper_features: bool = True
+    identity_share: float = 0.5
+    """Share of a row's weight that is its identity, where it has features: less helps new products."""
     weights: bool = True
     """Let an interaction's weight scale its updates; off counts all alike. warp-kos never weighs."""
     patience: int = 3
@@ -81,6 +83,7 @@ class Config:
             configs.require(0 < value < np.inf, f"{name} must be a positive, finite number.")
         for name in ("item_alpha", "user_alpha", "patience", "validate_shoppers"):
             configs.require(getattr(self, name) >= 0, f"{name} must not be negative.")
+        configs.require(0 < self.identity_share < 1, "identity_share must be between 0 and 1.")
         configs.require(self.k <= self.n, f"k ({self.k}) must not be larger than n ({self.n}).")
 
 
@@ -216,7 +219,7 @@ class _Fit:
         return sides.for_new_rows(
             side[met],
             np.hstack([items, biases[:, None]])[met],
-            np.asarray(prior / 2, dtype=np.float32),  # features held half of a row's weight
+            np.asarray(prior * (1 - self.config.identity_share), dtype=np.float32),
             strength=self.config.new_item_strength,
         )
 
@@ -239,8 +242,8 @@ def _prepare(
         progress=progress,
         interactions=_ones(positive),
         weights=None,
-        item_features=sides.with_identity(items, n_items),
-        shopper_features=sides.with_identity(shoppers, n_shoppers),
+        item_features=sides.with_identity(items, n_items, share=config.identity_share),
+        shopper_features=sides.with_identity(shoppers, n_shoppers, share=config.identity_share),
         n_sides=len(items.names) if items is not None else 0,
         judge=judge(dataset, most=config.validate_shoppers, seed=seed),
         notes=[],

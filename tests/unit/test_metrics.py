@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
@@ -31,6 +31,7 @@ def arrays(lists, wanted):
     return ranked, sparse.csr_matrix(dense)
 
 
+@settings(deadline=None)
 @given(cases())
 def test_figures_agree_with_ones_written_by_hand(case):
     lists, wanted, k = case
@@ -52,6 +53,7 @@ def test_figures_agree_with_ones_written_by_hand(case):
     assert metrics.judged(holdout).tolist() == [row for row, want in enumerate(wanted) if want]
 
 
+@settings(deadline=None)
 @given(cases())
 def test_catalogue_figures_agree_with_ones_written_by_hand(case):
     lists, wanted, k = case
@@ -63,6 +65,7 @@ def test_catalogue_figures_agree_with_ones_written_by_hand(case):
     assert metrics.top_share(ranked, k) == (most / len(filled) if filled else 0.0)
 
 
+@settings(deadline=None)
 @given(cases())
 def test_all_figures_are_shares(case):
     lists, wanted, k = case

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reco_plugin.ranking import blend, collapse, exclude, fill, unique
@@ -37,6 +37,7 @@ def is_subsequence(part, whole):
 # --- what always holds ---------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(lists, st.sets(st.integers(0, 12)))
 def test_exclusions_hold_and_order_stays(found, gone):
     left = exclude(found, gone)
@@ -46,6 +47,7 @@ def test_exclusions_hold_and_order_stays(found, gone):
     assert all(c in left for c in found if c.key not in gone and c.group not in gone)
 
 
+@settings(deadline=None)
 @given(lists)
 def test_collapse_keeps_the_first_of_each_group(found):
     left = collapse(found)
@@ -56,6 +58,7 @@ def test_collapse_keeps_the_first_of_each_group(found):
     assert collapse(left) == left
 
 
+@settings(deadline=None)
 @given(lists, st.integers(0, 20))
 def test_fill_has_no_duplicates_and_worse_rungs_come_last(found, limit):
     left = fill(found, limit)
@@ -68,6 +71,7 @@ def test_fill_has_no_duplicates_and_worse_rungs_come_last(found, limit):
         )
 
 
+@settings(deadline=None)
 @given(lists)
 def test_unique_keeps_first_comers(found):
     left = unique(found)
@@ -75,6 +79,7 @@ def test_unique_keeps_first_comers(found):
     assert is_subsequence(left, found)
 
 
+@settings(deadline=None)
 @given(st.lists(lists, max_size=4))
 def test_blend_names_each_key_once_best_first(several):
     left = blend(several)
@@ -85,6 +90,7 @@ def test_blend_names_each_key_once_best_first(several):
     assert all(0 < score <= len(several) for score in given_scores)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 50), unique=True, min_size=1), st.floats(0.01, 1e6))
 def test_scale_and_offset_of_one_source_do_not_matter(numbers, scale):
     found = [made(number, float(number)) for number in numbers]

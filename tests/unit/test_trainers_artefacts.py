@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -27,6 +27,7 @@ LEARNT = Learnt(
 )
 
 
+@settings(deadline=None)
 @given(
     array=hnp.arrays(
         st.sampled_from([np.int64, np.float32, np.uint8, "U5"]), hnp.array_shapes(max_dims=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
@@ -18,6 +18,7 @@ from reco_plugin.trainers.popularity import popular, popularity, rank, rank_by_s
 seeds = st.integers(0, 10_000)
 
 
+@settings(deadline=None)
 @given(seed=seeds, m=st.integers(1, 6), norm=st.floats(0.1, 10))
 def test_folded_in_vectors_have_the_trained_norm(seed, m, norm):
     random = np.random.default_rng(seed)
@@ -27,6 +28,7 @@ def test_folded_in_vectors_have_the_trained_norm(seed, m, norm):
     assert np.linalg.norm(found) == pytest.approx(norm, rel=1e-4)
 
 
+@settings(deadline=None)
 @given(seed=seeds)
 def test_rows_agree_with_one_at_a_time(seed):
     random = np.random.default_rng(seed)
@@ -77,6 +79,7 @@ def test_a_million_clicks_of_one_are_one():
     assert found.scores.tolist() == [2.0, 1.0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(0, 9)), max_size=40))
 def test_popularity_counts_distinct_shoppers_in_the_window(events):
     shoppers, items, at = (np.array([e[i] for e in events], np.int64) for i in range(3))
