@@ -79,7 +79,7 @@ def evaluate(material: Material, fit: Fit, *, seed: int = 0) -> Evaluation:
     """Split, fit, choose, judge. Raises NotEnoughData when nothing is left to fit or to judge."""
     past, future, at = time_split(material.log, share=TEST_SHARE)
     known, unseen, validated_at = time_split(past, share=VALIDATION_SHARE)
-    dataset = material.part(known, unseen, validated_at)
+    dataset = material.part(known, unseen)
     learnt = fit(dataset)
     trial = Trial.of(dataset, learnt, learnt_at=validated_at)
     served, validation = _choose(trial, period(known, unseen, validated_at, seed))

@@ -31,23 +31,16 @@ class Material:
     log: EventLog
     features: Features
     whole: Dataset
-    """Everything, as of `now`."""
+    """Everything, as of its last day: weights only matter beside each other, and those of a history
+    that ended long ago would otherwise all be next to nothing."""
     quality: QualityReport
     weights: EventWeights
-    now: dt.datetime
     shopper_features: bool = False
 
-    def part(self, known: EventLog, holdout: EventLog, at: int) -> Dataset:
-        """What was known at `at` (µs since 1970 UTC), with what happened after it for early stopping."""
-        moment = dt.datetime.fromtimestamp(at / 1e6, tz=dt.UTC)
+    def part(self, known: EventLog, holdout: EventLog) -> Dataset:
+        """What was known at a split, with what happened after it for early stopping."""
         return self._with_tastes(
-            build(
-                known,
-                weights=self.weights,
-                now=moment,
-                holdout=holdout,
-                item_features=self.features,
-            )
+            build(known, weights=self.weights, holdout=holdout, item_features=self.features)
         )
 
     def dataset(self) -> Dataset:
@@ -86,19 +79,17 @@ def gather(
 
     Shopper features are made when the trainer's `config` asks for them ('shopper_features').
     """
-    now = timezone.now()
     days = conf.settings.WINDOW_DAYS
-    since = now - dt.timedelta(days=days) if days > 0 else None
+    since = timezone.now() - dt.timedelta(days=days) if days > 0 else None
     log = read_log(site, since=since, progress=progress)
     features = item_features(log.items, site=site)
     weights = EventWeights.from_settings()
-    built = build_reported(log, weights=weights, now=now, item_features=features)
+    built = build_reported(log, weights=weights, item_features=features)
     return Material(
         log=log,
         features=features,
         whole=built.dataset,
         quality=built.report,
         weights=weights,
-        now=now,
         shopper_features=bool((config or {}).get("shopper_features", False)),
     )

@@ -13,7 +13,7 @@ from scipy import sparse
 from reco_plugin.datasets import EventLog, EventWeights, features_of
 from reco_plugin.exceptions import NotEnoughData
 from reco_plugin.jobs.evaluate import difference, evaluate, period
-from reco_plugin.jobs.histories import Histories, moment
+from reco_plugin.jobs.histories import Histories
 from reco_plugin.jobs.material import Material
 from reco_plugin.jobs.stages import Stages
 from reco_plugin.jobs.trial import K, Trial, everyone, popular_lists
@@ -70,16 +70,14 @@ def learnt_from(dataset: Dataset, seed: int = 0) -> Learnt:
 def material(log: EventLog) -> Material:
     from reco_plugin.datasets import build_reported
 
-    now = moment(61 * DAY)
     features = features_of([CatalogItem(key=at, brand=f"B{at % 3}") for at in range(ITEMS)])
-    built = build_reported(log, weights=EventWeights(), now=now, item_features=features)
+    built = build_reported(log, weights=EventWeights(), item_features=features)
     return Material(
         log=log,
         features=features,
         whole=built.dataset,
         quality=built.report,
         weights=EventWeights(),
-        now=now,
     )
 
 
@@ -212,3 +210,8 @@ def test_stages_add_up_and_survive_errors():
         pass
     assert set(stages.seconds) == {"fit"}
     assert stages.seconds["fit"] >= 0
+
+
+def test_a_history_that_ended_long_ago_weighs_like_a_fresh_one():
+    """With a half-life of 90 days, events of 1971 would weigh 2**-200 today: nothing, in float32."""
+    assert material(log_of([(0, 1, 1, 400)])).dataset().interactions.data == pytest.approx([1.0])
