@@ -24,7 +24,7 @@ FLOOR = (
 
 def run(bench: Bench) -> list[Row]:
     """Rows for a guest and for a user, with and without waiting for the disk at commit."""
-    pairs = 200 if bench.quick else 3_000
+    pairs = 100 if bench.quick else 1_000
     with database(), bench.progress(4, "views") as bar:
         rows = [_statements()]
         for who, request in (("guest", _guest), ("user", _user())):
