@@ -73,6 +73,21 @@ def test_from_the_log_to_a_live_run(shop, settings):
     json.dumps(Run.objects.values().get(pk=run.pk), default=str)
 
 
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="pgvector lives in PostgreSQL")
+def test_the_same_with_pgvector(shop, settings):
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    settings.RECO_STORE = "pgvector"
+    run = train(evaluate=False)
+    assert (run.status, run.error, run.store) == (RunStatus.PUBLISHED, "", "pgvector")
+    newborn = Product.objects.create(label="Boots of tomorrow", maker="Maker 1", cents=505)
+    newborn.shelves.set(shop[0].shelves.all())
+    assert sync_items().vectors == 1
+    store = backends.store(run.store)
+    assert len(store.neighbours(handle(run), newborn.pk, 10)) == 10
+    assert len(store.neighbours(handle(run), shop[0].pk, 60)) == 60
+
+
 def test_learning_beats_popularity_where_tastes_differ(shop):
     run = train()
     results = run.metrics["results"]
