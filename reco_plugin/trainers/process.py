@@ -134,7 +134,7 @@ class _Process:
             result = message.get("result", result)
             if progress and "stage" in message:
                 progress(message["stage"], message["done"], message["total"])
-        code = self._popen.wait(GRACE)
+        code = self._wait()
         if code or result is None:
             raise TrainingFailed(obituary.write(self._death(code)))
         return result
@@ -173,9 +173,15 @@ class _Process:
         ):  # macOS: of a group of zombies
             os.killpg(self._popen.pid, number)
 
-    def _refusal(self, message: dict[str, Any]) -> Exception:
+    def _wait(self) -> int:
+        """The exit code of a child that has said all it had to say; one that lingers is ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._popen.wait(GRACE)
+            return self._popen.wait(GRACE)
+        self._end()
+        return self._popen.returncode
+
+    def _refusal(self, message: dict[str, Any]) -> Exception:
+        self._wait()
         return obituary.refusal(message["error"], message["message"], self._stderr())
 
     def _death(self, code: int) -> obituary.Death:
