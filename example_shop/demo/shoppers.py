@@ -63,7 +63,7 @@ class Tastes:
         score += 0.7 * self.brand[shopper, traits.brand]
         score -= 0.5 * np.abs(traits.price - self.price[shopper])
         other = (traits.gender > 0) & (traits.gender != self.gender[shopper])
-        return np.where(other, score - 4.0, score)
+        return np.where(other, score - 7.0, score)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

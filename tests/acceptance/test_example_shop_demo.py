@@ -253,7 +253,7 @@ def test_a_wish_is_kept(shop: Shop) -> None:
     visitor.get("/c/living/lamps/")
     visitor.get(product_links(visitor)[-1])
     before = "On your wishlist" in visitor.page
-    visitor.post(re.findall(r'action="(/p/\d+/wish/)"', visitor.page)[0])
+    visitor.post(re.findall(r'action="(/wishlist/\d+/)"', visitor.page)[0])
     assert ("On your wishlist" in visitor.page) is not before
 
 
