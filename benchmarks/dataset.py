@@ -61,7 +61,7 @@ def fill(size: int) -> None:
     from benchmarks.shop.generate import fill_interactions, fill_shop
 
     fill_shop(items_for(size))
-    fill_interactions(size, shoppers=max(100, size // 10), items=items_for(size))
+    fill_interactions(size, shoppers=max(100, size // 10), items=items_for(size), indexes=False)
 
 
 def items_for(size: int) -> int:

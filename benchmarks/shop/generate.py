@@ -83,16 +83,20 @@ def fill_interactions(
     seed: int = 0,
     days: int = 365,
     site: int = 1,
+    indexes: bool = True,
     tick: Callable[[int], object] | None = None,
 ) -> None:
-    """Append `rows` interactions in order of time, then VACUUM ANALYZE. Products need not exist."""
+    """Append `rows` interactions in order of time, then VACUUM ANALYZE. Products need not exist.
+
+    Without `indexes` the table is left without any but its primary key, for what only reads all of it.
+    """
     products = product_keys(items, seed=seed).keys
     people = shopper_keys(shoppers, seed=seed).keys
     random = np.random.default_rng([seed, 3])
     popular = Zipf(items, 1.05, random)
     active = Zipf(shoppers, 0.6, random)
     moments = _moments(rows, days, random)
-    with _without_indexes(Interaction):
+    with _without_indexes(Interaction, again=indexes):
         for start in range(0, rows, CHUNK):
             at = moments[start : start + CHUNK]
             columns = {
@@ -297,8 +301,8 @@ def _numeric(cents: Array) -> Array:
 
 
 @contextmanager
-def _without_indexes(model: Any) -> Iterator[None]:
-    """Indexes are built once, after the rows are in."""
+def _without_indexes(model: Any, *, again: bool) -> Iterator[None]:
+    """Indexes are built once, after the rows are in, if at all."""
     constraints, indexes = model._meta.constraints, model._meta.indexes
     with transaction.atomic(), connection.schema_editor() as editor:
         for index in indexes:
@@ -306,6 +310,8 @@ def _without_indexes(model: Any) -> Iterator[None]:
         for constraint in constraints:
             editor.remove_constraint(model, constraint)
     yield
+    if not again:
+        return
     with transaction.atomic(), connection.schema_editor() as editor:
         for constraint in constraints:
             editor.add_constraint(model, constraint)
