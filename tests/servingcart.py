@@ -16,3 +16,13 @@ class PythonGroups(TestCatalog):
 
     def get_group(self, product):
         return product.canonical_id
+
+
+class NoGroups(TestCatalog):
+    """A shop without variants."""
+
+    __test__ = False
+    group = ""
+
+
+urlpatterns: list[object] = []

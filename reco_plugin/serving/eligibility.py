@@ -7,12 +7,24 @@ shopper bought lately or dismissed, and sensitive products where the list would 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet, FieldDoesNotExist
 from django.db import connections, transaction
-from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    Exists,
+    F,
+    Field,
+    Func,
+    IntegerField,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -25,6 +37,20 @@ from reco_plugin.stores.base import Within
 from reco_plugin.types import EventKind, Key
 
 GROUP = "reco_group"
+
+
+class Place(Func):
+    """Where in a list of keys a product's own key stands, in PostgreSQL."""
+
+    function = "array_position"
+    output_field = IntegerField()
+
+    def __init__(self, keys: list[Key]) -> None:
+        super().__init__(Value(keys, output_field=_Array()), F("pk"))
+
+
+class _Array(Field):  # type: ignore[type-arg]
+    """A list handed to the driver as it is."""
 
 
 class Eligibility:
@@ -42,11 +68,18 @@ class Eligibility:
         self.excluded = self.excluded.union(keys)
         self._past_is_known = self._past_is_known or whole
 
-    def live(self, keys: Collection[Key], *, sensitive: bool) -> dict[Key, tuple[Any, Key]]:
-        """Key → (live product, key of its group) of those of `keys` that may be shown."""
-        queryset = self._narrowed(sensitive).filter(pk__in=list(keys))
+    def live(
+        self, keys: Sequence[Key], *, sensitive: bool, most: int
+    ) -> dict[Key, tuple[Any, Key]]:
+        """Key → (live product, key of its group) of those of `keys` that may be shown.
+
+        The first `most` in the order of `keys` are enough where no two of them can be one tile.
+        """
+        queryset = self._narrowed(sensitive).filter(pk__in=keys)
         if self._group is not None:
             queryset = queryset.annotate(**{GROUP: self._group})
+        elif connections[self._ask.using].vendor == "postgresql":
+            queryset = queryset.order_by(Place(list(keys)))[:most]
         return {product.pk: (product, getattr(product, GROUP, product.pk)) for product in queryset}
 
     def within(self, groups: Collection[Key], *, sensitive: bool) -> Within | None:

@@ -152,7 +152,9 @@ class Rungs:
             if self.filling.missing <= 0:
                 break
             keys = [candidate.key for candidate in batch]
-            live = self._eligibility.live(keys, sensitive=self._may_be_sensitive(rung))
+            live = self._eligibility.live(
+                keys, sensitive=self._may_be_sensitive(rung), most=self.filling.missing
+            )
             taken += self.filling.take(batch, live, self._run_number(rung))
         return taken
 

@@ -238,6 +238,22 @@ def test_a_purchased_variant_keeps_its_siblings_out_beyond_the_recent_events(sho
     assert 20 not in shop.numbers(recommend("personal", shopper=shop.shopper, limit=5))
 
 
+@pytest.mark.parametrize("sold_out", [(), (20, 21, 22), range(10, 30)])
+def test_a_shop_without_variants(shop, settings, sold_out):
+    settings.RECO_CATALOG = "servingcart.NoGroups"
+    gone = [shop.products[number] for number in sold_out]
+    StockRecord.objects.filter(product__in=gone).update(count=0)
+    shop.viewed(20)
+    shop.did(EventKind.PURCHASE, shop.products[9])
+    slate = recommend("personal", shopper=shop.shopper, limit=6)
+    left = [number for number in range(60) if number not in {*sold_out, 9}]
+    scores = [item.score for item in slate]
+    assert len(slate) == 6
+    assert set(shop.numbers(slate)) <= set(left)
+    assert scores == sorted(scores, reverse=True)
+    assert {item.rung for item in slate} == {Rung.PERSONAL}
+
+
 def test_groups_worked_out_in_python_come_from_the_last_sync(shop, settings):
     settings.RECO_CATALOG = "servingcart.PythonGroups"
     ss.item(shop.products[21], group_id=shop.products[20].pk)
