@@ -30,8 +30,8 @@ from reco_plugin.trainers.base import Learnt
 from reco_plugin.types import Dataset, IdMap
 
 KIND = "personal"
-SPREAD_SHOPPERS = 500
-"""Shoppers whose scores of every product the spread gate looks at."""
+SPREAD_SCORES = 4_000_000
+"""Scores the spread gate looks at: of every product, for as many shoppers as that allows (16 MB)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,8 +198,9 @@ def _list_gates(run: Run, material: Material, trial: Trial) -> list[Gate]:
         return [finite]
     sample = everyone(material.log, run.config["seed"])
     queries, lists = trial.answers(sample, run.config["shopper_vector"])
-    spread = gates.spread(trial.learnt, queries[:SPREAD_SHOPPERS])
-    return [finite, spread, *gates.breadth(lists, len(material.log.items), gates.limits())]
+    items = len(material.log.items)
+    spread = gates.spread(trial.learnt, queries[: max(1, SPREAD_SCORES // items)])
+    return [finite, spread, *gates.breadth(lists, items, gates.limits())]
 
 
 def _vectors(dataset: Dataset, learnt: Learnt) -> Vectors:
