@@ -51,7 +51,8 @@ def parse_visitor(text: object) -> uuid.UUID | None:
 def identify(request: HttpRequest) -> Shopper | None:
     """Who is asking. None without consent, for a bot, when disabled, or where nothing can be kept.
 
-    A guest seen for the first time gets a visitor id here, which RecoMiddleware sets as a cookie.
+    A guest seen for the first time gets a visitor id here, which RecoMiddleware sets as a cookie. May
+    load the user: under an event loop, call it through sync_to_async.
     """
     state_of(request).was_read = True
     return whose(request)

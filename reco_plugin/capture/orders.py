@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -67,9 +70,9 @@ def _save_order(
         return
     site = backends.site(request)
     buyer = whose(request) if request is not None and is_recordable(request) else None
-    page = mapping.lines_of(order, keys)
-    count_broken(page.broken, site)
-    save(mapping, page.lines, site, source=EventSource.SIGNAL, buyer=buyer, state=state)
+    page = mapping.lines_of(order, keys, ours(mapping))
+    saved = save(mapping, page.lines, site, source=EventSource.SIGNAL, buyer=buyer, state=state)
+    count_left_out(page.broken + saved.dropped, site)
 
 
 def save(
@@ -96,20 +99,28 @@ def save(
         try:
             wanted += build.wishes(line, meaning)
         except ValueError:
-            saved.dropped["order_bad_product"] += 1
+            saved.dropped["bad_product"] += 1
     known = _known(wanted, site)
     new = [wish for wish in wanted if _is_new(wish, known)]
     events = _not_erased(new, saved)
     if not dry_run:
         write_what_can_be(events)
     saved.written.update(event.kind for event in events)
-    for reason, n in saved.dropped.items():
-        drops.count(reason, site, n)
     return saved
 
 
-def count_broken(broken: Counter[str], site: int) -> None:
-    for reason, n in broken.items():
+def ours(mapping: OrderMapping) -> models.Q:
+    """Every line, less those that staff bought for themselves (RECO_TRACK_STAFF)."""
+    users = get_user_model()
+    if conf.settings.TRACK_STAFF or not mapping.user or not _has_field(users, "is_staff"):
+        return models.Q()
+    staff = users._base_manager.filter(is_staff=True).values("pk")
+    return ~models.Q(**{f"{mapping.user}__in": staff})
+
+
+def count_left_out(reasons: Counter[str], site: int) -> None:
+    """Note lines that were left out, by reason."""
+    for reason, n in reasons.items():
         drops.count(f"order_{reason}", site, n)
 
 
@@ -216,3 +227,11 @@ def _not_erased(wishes: Sequence[_Wish], saved: Saved) -> list[ShopEvent]:
         else:
             kept.append(wish.event)
     return kept
+
+
+def _has_field(model: type[models.Model], name: str) -> bool:
+    try:
+        model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return False
+    return True

@@ -185,9 +185,12 @@ class OrderMapping:
                 return
             last = page.last
 
-    def lines_of(self, order: Any, keys: Sequence[Key] | None = None) -> OrderPage:
+    def lines_of(
+        self, order: Any, keys: Sequence[Key] | None = None, where: models.Q | None = None
+    ) -> OrderPage:
         """The lines of one order instance; only those with `keys`, where given."""
-        queryset = self.queryset().filter(**{self.order: self.order_reference(order)})
+        mine = models.Q(**{self.order: self.order_reference(order)})
+        queryset = self.queryset().filter(mine & (where or models.Q()))
         if keys is not None:
             queryset = queryset.filter(pk__in=keys)
         return self._read(queryset.order_by("pk"), "pk") or OrderPage(lines=())

@@ -8,8 +8,9 @@ from django.db import models
 
 from reco_plugin import backends
 from reco_plugin.capture import drops
+from reco_plugin.capture.orders import ours
 from reco_plugin.exceptions import MappingError
-from reco_plugin.jobs.sync_orders import OrderReport, order_mapping, ours, take, tell
+from reco_plugin.jobs.sync_orders import OrderReport, order_mapping, take, tell
 from reco_plugin.stores.base import Progress
 from reco_plugin.types import EventSource
 

@@ -12,15 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from reco_plugin import backends, conf
 from reco_plugin.capture import drops
-from reco_plugin.capture.orders import count_broken, save
+from reco_plugin.capture.orders import count_left_out, ours, save
 from reco_plugin.catalog import OrderMapping
 from reco_plugin.catalog.orders import OrderPage, moment
 from reco_plugin.exceptions import MappingError
@@ -77,7 +75,7 @@ def sync_orders(site: int | None = None, progress: Progress | None = None) -> Or
         _move_on(cursor, by, page)
         tell(progress, "orders", report.read)
     for page in _recent(mapping, by, start):
-        take(mapping, page, site, report, EventSource.ORDER_SYNC)
+        take(mapping, page, site, report, EventSource.ORDER_SYNC, is_first_reading=False)
         tell(progress, "recent orders", report.read)
     cursor.save()
     drops.flush()
@@ -96,32 +94,25 @@ def order_mapping() -> OrderMapping:
     return mapping
 
 
-def ours(mapping: OrderMapping) -> models.Q:
-    """Every line, less those that staff bought for themselves (RECO_TRACK_STAFF)."""
-    users = get_user_model()
-    if conf.settings.TRACK_STAFF or not mapping.user or not _has_field(users, "is_staff"):
-        return models.Q()
-    staff = users._base_manager.filter(is_staff=True).values("pk")
-    return ~models.Q(**{f"{mapping.user}__in": staff})
-
-
 def take(
     mapping: OrderMapping,
     page: OrderPage,
     site: int,
     report: OrderReport,
     source: EventSource,
+    *,
+    is_first_reading: bool = True,
 ) -> None:
-    """Save one page and add it to the report."""
+    """Save one page and add it to the report; what is broken is counted when it is first read."""
     saved = save(mapping, page.lines, site, source=source, dry_run=report.dry_run)
     report.read += page.read
     report.purchases += saved.written[EventKind.PURCHASE]
     report.refunds += saved.written[EventKind.REFUND]
     report.states.update(saved.states)
-    report.left_out.update(page.broken)
-    report.left_out.update(saved.dropped)
-    if not report.dry_run:
-        count_broken(page.broken, site)
+    left_out = page.broken + saved.dropped
+    report.left_out.update(left_out)
+    if is_first_reading and not report.dry_run:
+        count_left_out(left_out, site)
 
 
 def tell(progress: Progress | None, stage: str, done: int, total: int = 0) -> None:
@@ -168,14 +159,6 @@ def _move_on(cursor: OrderCursor, by: str, page: OrderPage) -> None:
     elif isinstance(value, int):
         cursor.mark = {"by": by, "key": value}
     cursor.save()
-
-
-def _has_field(model: type[models.Model], name: str) -> bool:
-    try:
-        model._meta.get_field(name)
-    except FieldDoesNotExist:
-        return False
-    return True
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -157,6 +157,13 @@ def test_broken_lines_are_counted_and_the_rest_is_kept(products):
     Dropped.objects.all().delete()
     report = backfill()
     assert Dropped.objects.get(reason="order_bad_price").count == 2
+    Order.objects.update(touched=timezone.now() - dt.timedelta(hours=1))
+    OrderCursor.objects.all().delete()
+    Dropped.objects.all().delete()
+    for _ in range(3):
+        sync_orders()
+        Order.objects.update(touched=timezone.now() - dt.timedelta(days=2))
+    assert Dropped.objects.get(reason="order_zero_quantity").count == 1
     assert report.purchases == 1
     assert report.left_out == {
         "no_product": 1,
@@ -222,11 +229,11 @@ def test_a_sync_resumes_at_the_mark(products, monkeypatch):
     calls = []
     original = sync_orders.__globals__["take"]
 
-    def dies(*args):
+    def dies(*args, **named):
         calls.append(args)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        original(*args)
+        original(*args, **named)
 
     monkeypatch.setitem(sync_orders.__globals__, "take", dies)
     with pytest.raises(KeyboardInterrupt):
@@ -283,8 +290,10 @@ def test_keys_that_do_not_grow_are_no_mark(products, settings):
 
 def test_staff_orders_are_left_out_by_setting(products, settings):
     staff = Customer.objects.create_user("boss@example.com", is_staff=True)
-    place(products[:1], customer=staff)
+    order = place(products[:1], customer=staff)
     place(products[:1])
+    signals.order_completed.send(sender=None, order=order)
+    assert not Interaction.objects.exists()
     assert sync_orders().purchases == 1
     settings.RECO_TRACK_STAFF = True
     assert backfill().purchases == 1
