@@ -8,10 +8,9 @@ values would drown its own identity (LightFM's own Dataset does the same).
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
-from reco_plugin.types import Features, Floats
+from reco_plugin.types import Features
 
 
 def check(features: Features, rows: int, of: str) -> None:
@@ -52,41 +51,3 @@ def with_identity(
     side = normalised(features.matrix) * np.float32(1 - share)
     identity = sparse.identity(rows, dtype=np.float32, format="csr") * np.float32(share)
     return normalised(sparse.hstack([identity, side], format="csr"))
-
-
-def for_new_rows(
-    side: sparse.csr_matrix, targets: Floats, prior: Floats, *, strength: float
-) -> Floats:
-    """(n_features, d) embeddings W that best give a row's whole vector from its features alone.
-
-    A product born later has no identity, so what identities learnt would be lost on it. Ridge regression
-    of the `targets` (n, d) on the normalised features `side` (n, n_features), drawn towards the trained
-    embeddings (`prior`): minimises |side W - targets|^2 + strength |W - prior|^2 by conjugate gradients,
-    without forming the Gram matrix.
-    """
-    residual = np.asarray(targets - side @ prior, dtype=np.float64)
-    side = side.astype(np.float64)
-    return np.asarray(prior + _ridge(side, residual, strength), dtype=np.float32)
-
-
-def _ridge(
-    side: sparse.csr_matrix, targets: npt.NDArray[np.float64], strength: float
-) -> npt.NDArray[np.float64]:
-    """Conjugate gradients on the normal equations, all d columns at once (Hestenes & Stiefel 1952)."""
-    solution = np.zeros((side.shape[1], targets.shape[1]))
-    residual = side.T @ targets
-    direction = residual.copy()
-    squared = np.square(residual).sum(axis=0)
-    goal = 1e-10 * squared
-    for _ in range(100):
-        if (squared <= goal).all():
-            break
-        image = side.T @ (side @ direction) + strength * direction
-        curvature = np.maximum((direction * image).sum(axis=0), 1e-300)
-        step = squared / curvature
-        solution += step * direction
-        residual -= step * image
-        fresh = np.square(residual).sum(axis=0)
-        direction = residual + fresh / np.maximum(squared, 1e-300) * direction
-        squared = fresh
-    return solution

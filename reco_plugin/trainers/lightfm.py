@@ -70,17 +70,15 @@ class Config:
     """Epochs between looks."""
     validate_shoppers: int = 2_000
     """Most shoppers a look is over."""
-    new_item_strength: float = 1.0
-    """Pull of the trained feature embeddings in those for products born later; see `for_new_rows`."""
 
     def __post_init__(self) -> None:
         configs.choice("loss", self.loss, LOSSES)
         configs.choice("schedule", self.schedule, SCHEDULES)
         for name in ("dimensions", "epochs", "max_sampled", "k", "n", "validate_every"):
             configs.require(getattr(self, name) >= 1, f"{name} must be at least 1.")
-        for name in ("learning_rate", "new_item_strength"):
-            value = getattr(self, name)
-            configs.require(0 < value < np.inf, f"{name} must be a positive, finite number.")
+        configs.require(
+            0 < self.learning_rate < np.inf, "learning_rate must be a positive, finite number."
+        )
         for name in ("item_alpha", "user_alpha", "patience", "validate_shoppers"):
             configs.require(getattr(self, name) >= 0, f"{name} must not be negative.")
         configs.require(0 < self.identity_share < 1, "identity_share must be between 0 and 1.")
@@ -196,7 +194,7 @@ class _Fit:
     def _learnt(self, engine: Any, epoch: int, history: list[dict[str, float]]) -> Learnt:
         biases, items = engine.get_item_representations(self.item_features)
         _, shoppers = engine.get_user_representations(self.shopper_features)
-        named = self._named(engine, items, biases)
+        named = self._named(engine)
         return Learnt(
             item_vectors=np.ascontiguousarray(items, dtype=np.float32),
             item_biases=np.ascontiguousarray(biases, dtype=np.float32),
@@ -208,20 +206,15 @@ class _Fit:
             notes=tuple(self.notes),
         )
 
-    def _named(self, engine: Any, items: Floats, biases: Floats) -> Floats:
-        """(n_sides, d + 1): vectors and biases of the named features, for products born later."""
-        if not self.n_sides:
-            return np.zeros((0, items.shape[1] + 1), dtype=np.float32)
-        assert self.item_features is not None
-        prior = np.hstack([engine.item_embeddings, engine.item_biases[:, None]])[-self.n_sides :]
-        side = sides.normalised(self.item_features[:, -self.n_sides :])
-        met = np.unique(self.interactions.col)
-        return sides.for_new_rows(
-            side[met],
-            np.hstack([items, biases[:, None]])[met],
-            np.asarray(prior * (1 - self.config.identity_share), dtype=np.float32),
-            strength=self.config.new_item_strength,
-        )
+    def _named(self, engine: Any) -> Floats:
+        """(n_sides, d + 1): what each named feature adds to an item's vector and bias.
+
+        Weighted as in training, so that a product born later, whose normalised features times these
+        are its vector, is what one in training would be with nothing known of its identity.
+        """
+        whole = np.hstack([engine.item_embeddings, engine.item_biases[:, None]])
+        named = whole[len(whole) - self.n_sides :]
+        return np.asarray(named * (1 - self.config.identity_share), dtype=np.float32)
 
 
 def _prepare(

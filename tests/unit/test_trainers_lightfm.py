@@ -11,7 +11,7 @@ from reco_plugin.exceptions import NotEnoughData, TrainingFailed
 from reco_plugin.metrics import ndcg_at_k
 from reco_plugin.testing.trainers import TrainerConformance, planted_dataset, small_dataset
 from reco_plugin.trainers import lightfm as module
-from reco_plugin.trainers.features import for_new_rows, with_identity
+from reco_plugin.trainers.features import with_identity
 from reco_plugin.trainers.lightfm import Config, LightFM
 from reco_plugin.trainers.topn import top_n
 from reco_plugin.types import Features
@@ -83,16 +83,6 @@ def test_named_features_are_learnt_where_there_are_any():
     with_features, without = fit(dataset), fit(replace(dataset, item_features=None))
     assert with_features.feature_vectors.shape == (6, 16)
     assert without.feature_vectors.shape == (0, 16)
-
-
-def test_embeddings_for_new_rows_solve_the_ridge():
-    random = np.random.default_rng(0)
-    side = sparse.random(40, 7, 0.5, format="csr", dtype=np.float32, random_state=0)
-    targets, prior = random.normal(size=(40, 3)), random.normal(size=(7, 3))
-    found = for_new_rows(side, targets.astype("f4"), prior.astype("f4"), strength=2.0)
-    dense = side.toarray().astype(float)
-    gram = dense.T @ dense + 2 * np.eye(7)
-    assert np.allclose(found, np.linalg.solve(gram, dense.T @ targets + 2 * prior), atol=1e-3)
 
 
 def test_scale_of_features_changes_nothing():
