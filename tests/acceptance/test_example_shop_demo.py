@@ -107,6 +107,8 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def told(home: Path) -> dict[str, Any]:
+    """What a whole run tells, in a folder where one was broken off half-way."""
+    break_off(home)
     done = demo(home, "--scale", "small", "--no-serve", "--json")
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -140,6 +142,22 @@ def wait_for(base: str, server: subprocess.Popen[bytes]) -> None:
         except urllib.error.URLError:
             time.sleep(0.2)
     raise AssertionError("the shop did not open")
+
+
+def break_off(home: Path) -> None:
+    """Start the demo and end it as soon as it loads its data."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "example_shop.demo", "--scale", "small", "--no-serve"],
+        cwd=ROOT, env=environment(home), stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    with process.stdout as lines:
+        for line in lines:
+            if "Pictures" in line:
+                break
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
 
 
 def product_links(visitor: Visitor) -> list[str]:
