@@ -61,7 +61,8 @@ class Reader:
     def categories(self, key: Key) -> tuple[str, ...]:
         """The category paths of a product as of the last sync."""
         items: QuerySet[Any] = Item.objects.using(self._using).filter(pk__in=[key])
-        return tuple(next(iter(items.values_list("categories", flat=True)), None) or ())
+        found = list(items.values_list("categories", flat=True)[:1])
+        return tuple(found[0] or ()) if found else ()
 
     def answer(self, lookups: Iterable[Lookup], within: Within | None = None) -> Answers:
         """An answer per lookup, in order; ranked lists know no `within` and are read whole."""

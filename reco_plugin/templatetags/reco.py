@@ -6,8 +6,8 @@ import logging
 from collections.abc import Mapping
 
 from django import template
-from django.template.base import FilterExpression, NodeList, Parser, Token
-from django.template.library import parse_bits
+from django.template.base import FilterExpression, NodeList, Parser, Token, token_kwargs
+from django.template.exceptions import TemplateSyntaxError
 
 from reco_plugin import conf
 from reco_plugin.serving import recommend
@@ -37,12 +37,15 @@ def do_recommend(parser: Parser, token: Token) -> RecommendNode:
     target = ""
     if len(bits) >= 2 and bits[-2] == "as":
         target, bits = bits[-1], bits[:-2]
-    args, kwargs = parse_bits(
-        parser, bits, ["kind"], None, None, ("personal",), list(OPTIONS),
-        dict.fromkeys(OPTIONS), False, name,
-    )  # fmt: skip
-    kind = args[0] if args else kwargs.pop("kind", None)
-    return RecommendNode(kind, kwargs, target)
+    named = not bits or token_kwargs(bits[:1], parser)
+    kind = '"personal"' if named else bits.pop(0)
+    options = token_kwargs(bits, parser)
+    unknown = [*bits, *(set(options) - set(OPTIONS))]
+    if unknown:
+        raise TemplateSyntaxError(
+            f"{name!r} does not know {unknown[0]!r}; it takes a kind and {', '.join(OPTIONS)}."
+        )
+    return RecommendNode(parser.compile_filter(kind), options, target)
 
 
 @register.simple_tag(takes_context=True)
@@ -58,7 +61,7 @@ class RecommendNode(template.Node):
     child_nodelists = ()
 
     def __init__(
-        self, kind: FilterExpression | None, options: Mapping[str, FilterExpression], target: str
+        self, kind: FilterExpression, options: Mapping[str, FilterExpression], target: str
     ) -> None:
         self.kind = kind
         self.options = options
@@ -81,7 +84,7 @@ class RecommendNode(template.Node):
         options = {name: value for name, value in given.items() if value not in (None, "")}
         title, chosen = options.pop("title", None), options.pop("template", TEMPLATE)
         request = context.get("request")
-        kind = self.kind.resolve(context) if self.kind else "personal"
+        kind = self.kind.resolve(context)
         slate = recommend(kind, request=request, **options)
         if self.target:
             context[self.target] = slate

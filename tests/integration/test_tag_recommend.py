@@ -130,7 +130,7 @@ def test_a_variable_is_set_even_after_an_error(shop):
 
 
 def test_unknown_options_are_refused_when_the_template_is_read():
-    with pytest.raises(TemplateSyntaxError, match="unexpected keyword argument 'lmit'"):
+    with pytest.raises(TemplateSyntaxError, match="does not know 'lmit'"):
         render('{% recommend "popular" lmit=3 %}')
 
 
