@@ -214,6 +214,24 @@ class TestSettingsDoNotLeak:
 
 
 class TestAllOrNothing:
+    def test_the_shops_timeouts_do_not_cut_a_publish_short(self, store, settings):
+        settings.RECO_EXACT_ROWS = 100
+        limits = ("statement_timeout", "lock_timeout")
+        with connection.cursor() as cursor:
+            for name in limits:
+                cursor.execute(f"SET LOCAL {name} = '700ms'")
+            before = current(*limits)
+        assert publish(store, make_vectors(keys_of(1_500), dimension=64))
+        assert current(*limits) == before
+
+    def test_leftovers_that_cannot_be_swept_do_not_fail_a_publish(self, store, monkeypatch, caplog):
+        def busy(*_):
+            raise StoreError("being read all the time")
+
+        monkeypatch.setattr(store, "sweep", busy)
+        assert publish(store, make_vectors(keys_of(3))).state["rows"] == 3
+        assert "leftovers stay for now" in caplog.text
+
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize("broken", ["sign", "fill"])
     def test_a_failure_midway_leaves_nothing(self, store, monkeypatch, broken):

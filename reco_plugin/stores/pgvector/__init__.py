@@ -68,7 +68,7 @@ class PgvectorStore:
             state = publishing.publish(
                 cursor, handle.run, vectors, self._key_column(), progress or _silent
             )
-        self.sweep()
+        self._sweep_quietly(handle)
         return state
 
     def upsert(self, handle: Handle, items: IdMap, vectors: Floats, biases: Floats) -> None:
@@ -168,6 +168,13 @@ class PgvectorStore:
             with self._ddl("The vector extension could not be installed") as cursor:
                 cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
 
+    def _sweep_quietly(self, handle: Handle) -> None:
+        """The run is published whatever becomes of others' leftovers."""
+        try:
+            self.sweep()
+        except StoreError as error:
+            logger.warning("Run %s is published; leftovers stay for now: %s", handle.run, error)
+
     def _key_column(self) -> KeyColumn:
         found = Interaction._meta.get_field("product").db_parameters(connections[self.database])
         return KeyColumn(type=str(found["type"]), collation=found.get("collation"))
@@ -212,6 +219,7 @@ class PgvectorStore:
                 lock_timeout=f"{LOCK_TIMEOUT_MS}ms",
                 statement_timeout="0",
                 idle_in_transaction_session_timeout="0",
+                transaction_timeout="0",
             ),
         ):
             yield cursor

@@ -32,17 +32,18 @@ def local_settings(cursor: CursorWrapper, **values: str) -> Iterator[None]:
     """SET LOCAL for the block, also inside a transaction of the caller's.
 
     A SET LOCAL outlives a released savepoint, so the old values are put back; after an error the
-    rollback has done that.
+    rollback has done that. Settings this server does not know are left out.
     """
-    before = {name: _current(cursor, name) for name in values}
-    _set(cursor, values)
+    before = {name: old for name in values if (old := _current(cursor, name)) is not None}
+    _set(cursor, {name: values[name] for name in before})
     yield
     _set(cursor, before)
 
 
-def _current(cursor: CursorWrapper, name: str) -> str:
-    cursor.execute("SELECT current_setting(%s)", [name])
-    return str(cursor.fetchone()[0])
+def _current(cursor: CursorWrapper, name: str) -> str | None:
+    cursor.execute("SELECT current_setting(%s, true)", [name])
+    found: str | None = cursor.fetchone()[0]
+    return found
 
 
 def _set(cursor: CursorWrapper, values: dict[str, str]) -> None:
