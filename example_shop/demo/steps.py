@@ -27,6 +27,9 @@ from reco_plugin.models import Run, RunStatus
 DAYS = 180
 SEED = 7
 LOADED, IMPORTED = "history", "orders"
+COUNTED = (
+    "products", "variants", "shoppers", "guests", "events", "orders", "order_lines", "refunded",
+)  # fmt: skip
 
 
 def reset() -> None:
@@ -173,14 +176,15 @@ def _mark(
 
 
 def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
+    return ", ".join(
+        f"{counts[name]:,} {name.replace('_', ' ')}" for name in COUNTED if name in counts
+    )
 
 
 def _train(report: Report) -> None:
     """The command's exit code says what became of it; so does the run, which we read."""
     said = io.StringIO()
     try:
-        call_command("reco_sync_items", no_progress=report.quiet, stdout=said)
         call_command("reco_train", json=True, no_progress=report.quiet, stdout=said, stderr=said)
     except SystemExit as ended:
         if ended.code not in {0, 1, 3}:

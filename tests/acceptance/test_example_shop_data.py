@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
 import sys
 import tarfile
 from collections import Counter
@@ -18,11 +19,12 @@ from pyarrow import parquet
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # the example is not in the wheel
 
-from example_shop.demo import shoppers
+from example_shop.demo import fashion, shoppers
 from example_shop.demo.drawings import DRAWINGS, paint
 from example_shop.demo.errors import UnknownData
 from example_shop.demo.generated import assortment
 from example_shop.demo.order_log import read
+from example_shop.demo.report import Report
 from example_shop.demo.sketch import SIZE, Look
 from example_shop.demo.sources import recognise
 from example_shop.project.database import parse
@@ -204,13 +206,13 @@ def test_data_sets_are_recognised_by_what_is_in_them(tmp_path: Path) -> None:
     log = write_csv(tmp_path / "log.csv", line("536365", "85123A"))
     assert recognise(log, "normal").name == "online_retail"
     assert recognise(tmp_path, "normal").name == "online_retail"
-    fashion = tmp_path / "fashion"
-    fashion.mkdir()
+    clothes = tmp_path / "fashion"
+    clothes.mkdir()
     names = ("id", "gender", "masterCategory", "subCategory", "articleType", "baseColour", "season",
              "year", "usage", "productDisplayName")  # fmt: skip
-    write_csv(fashion / "catalogue.csv", names=names)
-    tarfile.open(fashion / "images.tar", "w").close()
-    assert recognise(fashion, "normal").name == "fashion"
+    write_csv(clothes / "catalogue.csv", names=names)
+    tarfile.open(clothes / "images.tar", "w").close()
+    assert recognise(clothes, "normal").name == "fashion"
 
 
 @pytest.mark.parametrize("content", [None, "", "a,b\n1,2\n"])
@@ -222,6 +224,35 @@ def test_anything_else_is_refused_and_told_what_is_accepted(
         path.write_text(content)
     with pytest.raises(UnknownData, match="--data accepts"):
         recognise(path, "normal")
+
+
+# --- the fashion catalogue -------------------------------------------------------------------------
+
+
+def test_a_fashion_catalogue_takes_what_has_a_picture(tmp_path: Path, settings: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    folder = tmp_path / "fashion"
+    folder.mkdir()
+    row = ("Women", "Footwear", "Shoes", "Heels", "Red", "Summer", "2012", "Casual")
+    names = ("id", "gender", "masterCategory", "subCategory", "articleType", "baseColour", "season",
+             "year", "usage", "productDisplayName")  # fmt: skip
+    write_csv(
+        folder / "catalogue.csv",
+        ("7", *row, "Acme Women Red Heels"), ("8", *row, "No Picture Heels"), ("../9", *row, "Bad"),
+        names=names,
+    )  # fmt: skip
+    with tarfile.open(folder / "images.tar", "w") as archive:
+        for name in ("images/7.jpg", "images/../../../9.jpg", "images/7.txt"):
+            member = tarfile.TarInfo(name)
+            member.size = 3
+            archive.addfile(member, io.BytesIO(b"jpg"))
+    loaded = fashion.load(folder, 10, Report(quiet=True))
+    assert [plan.title for plan in loaded.products] == ["Acme Women Red Heels"]
+    plan = loaded.products[0]
+    assert (plan.brand, plan.category[-1], plan.gender) == ("Acme", "Heels", "Women")
+    assert (settings.MEDIA_ROOT / plan.picture).read_bytes() == b"jpg"
+    assert [path.name for path in tmp_path.rglob("*.jpg")] == ["7.jpg"]
+    assert "simulated" in loaded.price_note
 
 
 # --- the database's address ------------------------------------------------------------------------
