@@ -21,6 +21,7 @@ from benchmarks.harness import Bench, Row
 TITLE = "the whole training job beside a bare LightFM.fit of the same matrix"
 
 BAR = 1.2
+TASTES = 50
 CONFIG = {"dimensions": 64, "epochs": 10, "patience": 0, "loss": "warp", "learning_rate": 0.05}
 THREADS = 2
 GATES = ("evaluate", "gates")
@@ -75,6 +76,22 @@ def fill(size: int, items: int) -> None:
 
     fill_shop(items)
     fill_interactions(size, shoppers=max(100, size // 10), items=items)
+    _give_tastes()
+
+
+def _give_tastes() -> None:
+    """Three of four events move to a fiftieth of the catalogue that is the shopper's own: without
+    tastes to learn, a run cannot beat popularity and is rightly not published."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE reco_interaction SET product_id = greatest(1, product_id - product_id %% %s"
+            " + abs(hashtext(shopper::text)) %% %s)"
+            " WHERE product_id IS NOT NULL AND hashtext(event_id::text) %% 4 <> 0",
+            [TASTES, TASTES],
+        )
+        cursor.execute("VACUUM (FULL, ANALYZE) reco_interaction")
 
 
 def keep_dataset(folder: str) -> None:
@@ -90,8 +107,8 @@ def bare_fit(folder: str) -> float:
     """Seconds of the floor."""
     import numpy as np
     from lightfm import LightFM
+    from scipy import sparse
 
-    from reco_plugin.trainers.features import with_identity
     from reco_plugin.trainers.packing import load_dataset
 
     dataset = load_dataset(_dataset(folder))
@@ -99,7 +116,8 @@ def bare_fit(folder: str) -> float:
     weights.data = weights.data / weights.data.mean()
     interactions = weights.copy()
     interactions.data = np.ones_like(weights.data)
-    features = with_identity(dataset.item_features, len(dataset.items))
+    identity = sparse.identity(len(dataset.items), dtype=np.float32)
+    features = sparse.hstack([identity, dataset.item_features.matrix], format="csr") / 2
     model = LightFM(
         no_components=CONFIG["dimensions"],
         loss=CONFIG["loss"],
@@ -119,7 +137,7 @@ def bare_fit(folder: str) -> float:
 
 
 def job() -> dict[str, Any]:
-    """The figure. A made-up log has no tastes to find, so its lists are not held to the gates."""
+    """The figure. Ten epochs decide the time, not the worth: the breadth of the lists is no gate here."""
     harness.connect()
     from django.test import override_settings
 
