@@ -1,30 +1,12 @@
 """Settings of the deliberately awkward test shop."""
 
-import os
-from urllib.parse import parse_qsl, unquote, urlsplit
-
-
-def _database(url: str) -> dict[str, object]:
-    if url == "sqlite":
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
-    parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query))
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": parts.hostname or options.get("host", ""),
-        "PORT": str(parts.port or ""),
-        "TEST": {"NAME": os.environ.get("RECO_TEST_NAME", "test_reco")},
-    }
-
+from testapp import database
 
 SECRET_KEY = "tests"
 USE_TZ = True
 TIME_ZONE = "UTC"
 ALLOWED_HOSTS = ["*"]
-DATABASES = {"default": _database(os.environ.get("RECO_TEST_DATABASE_URL", "sqlite"))}
+DATABASES = {"default": database.parse(database.url())}
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
