@@ -3,9 +3,10 @@
 The readers are processes of their own, as web workers are. Each resolves the live run and asks for
 the ten nearest, again and again; every answer is compared, key by key and score by score, with what
 the run it came from must say, so an answer mixed of two runs, or of half a run, is noticed. Figure:
-the slowest read of all of them, from before the first publish until after the last prune. Floor: the
+the slowest read between the start of the first publish and the end of the last prune. Floor: the
 median read of the same stretch of time, so that both see the same load of index builds on the
-machine's cores.
+machine's cores. The note gives slowest / median of the readers alone, before and after: what the
+machine itself does to a read.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ READERS = 1
 QUERIES = 50
 PUBLISHES = 2
 BAR = 5.0
-SETTLED = 2.0
+SETTLED = 5.0
 """Seconds of reading before the first publish, and after the last prune."""
 
 
@@ -59,10 +60,12 @@ def _measure(
         bar.update()
         with _readers(folder) as seen, _shop_transaction():
             time.sleep(SETTLED)
+            steps["began"] = time.time()
             published += [
                 _cycle(runs[number], number, steps, bar.update)
                 for number in range(1, PUBLISHES + 1)
             ]
+            steps["ended"] = time.time()
             time.sleep(SETTLED)
     return seen, steps, published
 
@@ -179,7 +182,7 @@ def read(folder_name: str, number: str) -> None:
     queries, scores = np.load(folder / "queries.npy"), np.load(folder / "scores.npy", mmap_mode="r")
     keys = json.loads((folder / "keys.json").read_text())
     rows = {str(key): row for row, key in enumerate(keys)}
-    seen: dict[str, Any] = {"seconds": [], "runs": [], "wrong": [], "recall": []}
+    seen: dict[str, Any] = {"at": [], "seconds": [], "runs": [], "wrong": [], "recall": []}
     for turn in range(10**9):
         if turn == 20:
             (folder / f"ready-{number}").touch()
@@ -199,6 +202,7 @@ def _read_once(query: int, queries: Any, scores: Any, rows: dict[str, int], seen
     from reco_plugin import backends
     from reco_plugin.jobs.publish import active_run, handle
 
+    seen["at"].append(time.time())
     began = time.perf_counter()
     run = active_run(1, "personal")
     assert run is not None
@@ -235,10 +239,11 @@ def _shop_transaction() -> Iterator[None]:
 def _rows(
     seen: list[dict[str, Any]], steps: dict[str, float], states: list[dict[str, Any]], items: int
 ) -> list[Row]:
-    seconds = [value for one in seen for value in one["seconds"]]
+    seconds, alone = _split(seen, steps.pop("began"), steps.pop("ended"))
     wrong = sum(len(one["wrong"]) for one in seen)
     missed = sum(one["runs"] != list(range(PUBLISHES + 1)) for one in seen)
     slowest, median = max(seconds) * 1e3, statistics.median(seconds) * 1e3
+    noise = max(alone) / statistics.median(alone)
     late = statistics.quantiles(seconds, n=1000)[-1] * 1e3
     recall = statistics.mean(value for one in seen for value in one["recall"])
     kind, each = states[-1]["nearest"]["index"], {k: v / PUBLISHES for k, v in steps.items()}
@@ -250,7 +255,8 @@ def _rows(
             BAR,
             unit="ms",
             note=f"{len(seconds)} reads, p99.9 {late:.1f} ms, {items} items, {kind}, "
-            f"recall@10 {recall:.3f}; publish {each['publish']:.1f} s, prune {each['prune']:.2f} s",
+            f"recall@10 {recall:.3f}; publish {each['publish']:.1f} s, "
+            f"prune {each['prune']:.2f} s; readers alone {noise:.1f}",
         ),
         Row.at_most(
             "answers not of one whole run",
@@ -261,3 +267,14 @@ def _rows(
             note=f"every reader went through runs {list(range(PUBLISHES + 1))} in order",
         ),
     ]
+
+
+def _split(
+    seen: list[dict[str, Any]], began: float, ended: float
+) -> tuple[list[float], list[float]]:
+    """Seconds of the reads beside publishing, and of those before and after."""
+    during, alone = [], []
+    for one in seen:
+        for at, took in zip(one["at"], one["seconds"], strict=True):
+            (during if at + took >= began and at <= ended else alone).append(took)
+    return during, alone
