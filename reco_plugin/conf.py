@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from django.conf import settings as django_settings
@@ -109,8 +110,8 @@ class Settings:
     TRAIN_MEMORY_MB = Setting(
         int, 0, "Most memory of the training process, in MiB; 0 for no limit."
     )
-    ARTEFACT_DIR = Setting(
-        str, ".reco", "Folder for datasets and artefacts of runs; never web-served."
+    ARTEFACT_DIR: Setting[str | Path] = Setting(
+        (str, Path), ".reco", "Folder for datasets and artefacts of runs; never web-served."
     )
     MIN_INTERACTIONS = Setting(int, 1_000, "Fewest interactions a personal run is trained on.")
     MIN_SHOPPERS = Setting(int, 25, "Fewest shoppers with two or more interactions.")

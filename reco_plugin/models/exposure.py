@@ -53,7 +53,10 @@ class Click(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["slate", "position"], name="reco_click_once")
         ]
-        indexes = [models.Index(fields=["site", "clicked_at"], name="reco_click_time")]
+        indexes = [
+            models.Index(fields=["site", "clicked_at"], name="reco_click_time"),
+            models.Index(fields=["shopper", "-clicked_at"], name="reco_click_shopper"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.placement}[{self.position}]"

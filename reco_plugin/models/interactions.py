@@ -40,6 +40,13 @@ class Interaction(models.Model):
                 fields=["site", "shopper", "-occurred_at"], name="reco_interaction_shopper"
             ),
             models.Index(fields=["site", "occurred_at"], name="reco_interaction_time"),
+            models.Index(
+                fields=["site", "shopper"],
+                condition=models.Q(
+                    kind__in=[EventKind.PURCHASE.value, EventKind.DISMISS_ITEM.value]
+                ),
+                name="reco_interaction_left_out",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -36,7 +36,7 @@ class VectorBlock(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     site = models.PositiveIntegerField(default=1)
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+", db_index=False)
     space = models.CharField(max_length=16)
     """'item' or 'shopper'."""
     keys = models.JSONField()
@@ -45,6 +45,7 @@ class VectorBlock(models.Model):
 
     class Meta:
         db_table = "reco_vector_block"
+        indexes = [models.Index(fields=["run", "space"], name="reco_vector_block_space")]
 
     def __str__(self) -> str:
         return f"{len(self.keys)} {self.space} vectors of run {self.run_id}"
