@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from reco_plugin.capture import track as track
     from reco_plugin.catalog import Catalog as Catalog
     from reco_plugin.catalog import OrderMapping as OrderMapping
-    from reco_plugin.serving import arecommend as arecommend
-    from reco_plugin.serving import recommend as recommend
+    from reco_plugin.serving.recommend import arecommend as arecommend
+    from reco_plugin.serving.recommend import recommend as recommend
 
 __version__ = "0.1.0"
 __all__ = ["Catalog", "OrderMapping", "arecommend", "recommend", "track"]
