@@ -48,9 +48,9 @@ def _answers(url: str) -> bool:
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of the running demo shop on its small generated catalogue."""
+    """URL of the running demo shop on its generated catalogue."""
     home, port = tmp_path_factory.mktemp("demo"), _free_port()
-    scale = os.environ.get("DEMO_SCALE", "small")
+    scale = os.environ.get("DEMO_SCALE", "normal")
     log = home / "demo.log"
     environment = {**os.environ, "DEMO_HOME": str(home)}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
