@@ -50,6 +50,7 @@ def call(*args: Any) -> tuple[int, str]:
 # --- reco_train ----------------------------------------------------------------------------------
 
 
+@pytest.mark.lightfm
 def test_train_prints_a_table_gates_and_timings(shop):
     code, out = call("reco_train")
     assert code == 0
@@ -68,6 +69,7 @@ def test_train_prints_a_table_gates_and_timings(shop):
     assert active_run(1, "popular") is not None
 
 
+@pytest.mark.lightfm
 def test_train_json_is_one_object_per_run(shop):
     code, out = call("reco_train", "--json", "--no-evaluate")
     assert code == 0
@@ -88,6 +90,7 @@ def test_train_without_sync_takes_the_catalogue_as_it_was(shop):
     assert not Item.objects.exists()
 
 
+@pytest.mark.lightfm
 @pytest.mark.parametrize("kind", ["personal", "popular"])
 def test_train_one_kind(shop, kind):
     code, _ = call("reco_train", "--kind", kind, "--no-evaluate")
@@ -117,6 +120,7 @@ def test_too_little_data_exits_3_and_publishes_what_is_popular(settings):
     assert active_run(1, "popular") is not None
 
 
+@pytest.mark.lightfm
 def test_a_failure_exits_1_and_says_why(shop, settings):
     settings.RECO_TRAINER_CONFIG = {"epochs": 100_000, "patience": 0}
     settings.RECO_TRAIN_TIMEOUT = 1

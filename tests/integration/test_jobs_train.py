@@ -29,7 +29,7 @@ from reco_plugin.trainers.artefacts import load
 from reco_plugin.trainers.base import Learnt
 from reco_plugin.types import Dataset
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.lightfm]
 
 
 @pytest.fixture(autouse=True)

