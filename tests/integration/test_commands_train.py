@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from jobs_shop import FAST, event, history, products
 from testapp.models import Product
 from testapp.reco import TestCatalog
@@ -129,6 +129,7 @@ def test_a_failure_exits_1_and_says_why(shop, settings):
     assert "RECO_TRAIN_TIMEOUT" in out
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="needs advisory locks")
 def test_a_training_under_way_exits_4(shop):
     with only_one(1, "popular"):
         code, out = call("reco_train")

@@ -19,6 +19,10 @@ from reco_plugin.serving import pointers, recommend
 from reco_plugin.serving.reads import Unavailable, bounded
 from reco_plugin.types import Rung, Shopper
 
+pytestmark = pytest.mark.skipif(
+    "connection.vendor != 'postgresql'", reason="statement timeouts are PostgreSQL's"
+)
+
 
 class Sleep(Func):
     template = "(pg_sleep(0.5) IS NOT NULL)"

@@ -160,6 +160,7 @@ def test_a_page_without_our_urls_links_to_the_products(shop, settings):
     assert f'href="/p/{shop.products[0].pk}/"' in html
 
 
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="counts what pgvector reads")
 def test_rendering_a_personal_slate_reads_three_times(shop, monkeypatch):
     monkeypatch.setattr(capture, "identify", lambda request: shop.shopper)
     shop.viewed(2)

@@ -7,12 +7,27 @@ from testapp.settings import DATABASES as _TESTAPP
 KEYSHOP = os.environ["KEYSHOP"]
 SECRET_KEY = "tests"
 USE_TZ = True
+ALLOWED_HOSTS = ["*"]
 DATABASES = {"default": {**_TESTAPP["default"], "NAME": os.environ["KEYSHOP_DB"]}}
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.sessions",
     f"keyshops.{KEYSHOP}",
     "reco_plugin",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "reco_plugin.middleware.RecoMiddleware",
+]
+ROOT_URLCONF = "keyshops.urls"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 RECO_PRODUCT_MODEL = {
@@ -22,3 +37,13 @@ RECO_PRODUCT_MODEL = {
 }[KEYSHOP]
 if KEYSHOP == "late":
     RECO_PRODUCT_MIGRATION = "0002_product"
+else:
+    RECO_ORDERS = "keyshops.reco.Orders"
+RECO_STORE = os.environ.get("KEYSHOP_STORE", "auto")
+RECO_ARTEFACT_DIR = os.environ.get("KEYSHOP_FOLDER", ".reco")
+RECO_TRAINER_CONFIG = {"dimensions": 16, "epochs": 8}
+RECO_TRAIN_THREADS = 1
+RECO_MIN_INTERACTIONS = 100
+RECO_MIN_SHOPPERS = 5
+RECO_STATEMENT_TIMEOUT_MS = 2_000
+RECO_DEBUG_RAISE = True

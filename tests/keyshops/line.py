@@ -1,0 +1,135 @@
+"""The whole line in one process of a key shop: sync, backfill, train, recommend, click, a new product.
+
+Prints one JSON object of what was seen; the test judges it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import re
+import sys
+from html import unescape
+from typing import Any
+
+import django
+
+django.setup()
+
+from django.apps import apps  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.db import connection  # noqa: E402
+from django.test import Client  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from reco_plugin import recommend  # noqa: E402
+from reco_plugin.models import Click, Impression, Interaction  # noqa: E402
+from reco_plugin.types import EventKind  # noqa: E402
+
+SHELVES = ("Boots", "Lamps", "Pens", "Teapots")
+EACH, SHOPPERS, BOUGHT = 8, 40, 6
+AWKWARD = ("it's", 'a "b"', "c,d", "{e}", "f\\g", "h/i", "100%s", "ø ü")
+BROWSER = {"HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"}
+
+Product: Any = apps.get_model(settings.RECO_PRODUCT_MODEL)
+Line: Any = apps.get_model(settings.KEYSHOP, "Line")
+is_text = Product._meta.pk.name == "sku"
+
+
+def stock_up() -> list[Any]:
+    made = []
+    for shelf in SHELVES:
+        for number in range(EACH):
+            key = {"sku": f"{shelf} {AWKWARD[number]}"} if is_text else {}
+            name = f"{shelf} {number}"
+            made.append(Product.objects.create(name=name, category=shelf, **key))
+    return made
+
+
+def sell(products: list[Any]) -> None:
+    """Everyone buys from one shelf, a different one of its products left out each time."""
+    lines = [
+        Line(
+            product=products[(shopper % len(SHELVES)) * EACH :][
+                (shopper // len(SHELVES) + turn) % EACH
+            ],
+            order_number=shopper * BOUGHT + turn,
+            customer=f"customer {shopper}",
+            placed_at=timezone.now() - dt.timedelta(days=60 - turn * 10, minutes=shopper),
+        )
+        for shopper in range(SHOPPERS)
+        for turn in range(BOUGHT)
+    ]
+    Line.objects.bulk_create(lines)
+
+
+def command(*words: str) -> list[dict[str, Any]]:
+    out = io.StringIO()
+    call_command(*words, "--json", stdout=out)
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def links(page: Any) -> list[str]:
+    return [unescape(link) for link in re.findall(r'href="([^"]+)"', page.content.decode())]
+
+
+call_command("migrate", verbosity=0)
+call_command("check", fail_level="WARNING")
+products = stock_up()
+sell(products)
+(synced,) = command("reco_sync_items")
+(imported,) = command("reco_backfill")
+popular, personal = command("reco_train")
+
+client = Client(headers={"user-agent": BROWSER["HTTP_USER_AGENT"]})
+client.get("/product/", {"key": products[0].pk})
+client.get("/product/", {"key": products[2].pk})
+home = client.get("/")
+followed = client.get(links(home)[0])
+seen = Interaction.objects.filter(kind=EventKind.VIEW_ITEM).first()
+slate = recommend("similar", product=products[0], limit=4)
+lists = recommend("popular", category="Lamps", limit=4)
+
+born = Product.objects.create(
+    name="Boots new", category="Boots", **({"sku": "new: one"} if is_text else {})
+)
+(resynced,) = command("reco_sync_items")
+near = recommend("similar", product=born, limit=4)
+gone = slate.products[0]
+gone.delete()
+after = recommend("similar", product=products[0], limit=4)
+
+sys.stdout.write(
+    json.dumps(
+        {
+            "vendor": connection.vendor,
+            "added": synced["added"],
+            "purchases": imported["purchases"],
+            "runs": [
+                (run["kind"], run["status"], run["error"], run["store"])
+                for run in (popular, personal)
+            ],
+            "home": len(links(home)),
+            "rungs": sorted(set(Impression.objects.values_list("rung", flat=True))),
+            "impressions": sum(
+                product.pk in {row.product_id for row in Impression.objects.all()}
+                for product in products
+            ),
+            "followed": [followed.status_code, followed["Location"]],
+            "clicked": [
+                Product.objects.get(pk=click.product_id).get_absolute_url()
+                for click in Click.objects.all()
+            ],
+            "selected": Interaction.objects.filter(kind=EventKind.SELECT_ITEM).count(),
+            "viewed": seen is not None and seen.product_id == products[0].pk,
+            "similar": [slate.rung, len(slate), [product.category for product in slate.products]],
+            "popular": [lists.rung, [product.category for product in lists.products]],
+            "vectors": resynced["vectors"],
+            "near": [near.rung, [product.category for product in near.products]],
+            "gone": gone.name in {product.name for product in after.products},
+            "full": len(after),
+        }
+    )
+)
