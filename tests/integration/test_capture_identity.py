@@ -248,10 +248,23 @@ def test_a_second_user_on_the_same_device_gets_nothing_of_the_first(shopper, ann
     before = visitor(shopper)
     shopper.get(f"/in/{ann.pk}/")
     del shopper.cookies["sessionid"]  # the session ran out: no logout
-    shopper.get(f"/view/{product.pk}/")
     shopper.get(f"/in/{bob.pk}/")
     assert set(Interaction.objects.values_list("shopper", flat=True)) == {shopper_id(1, ann.pk)}
     assert visitor(shopper) != before
+
+
+def test_when_the_session_has_run_out_the_browser_is_a_guest_with_a_history_of_its_own(
+    shopper, ann, product
+):
+    shopper.get(f"/view/{product.pk}/")
+    shopper.get(f"/in/{ann.pk}/")
+    del shopper.cookies["sessionid"]
+    shopper.get(f"/view/{product.pk}/")
+    asked = shopper.get("/who/").content.decode()
+    latest = Interaction.objects.latest("pk")
+    assert (asked, latest.user_id) == (f"{latest.shopper},False", None)
+    shopper.get(f"/in/{ann.pk}/")
+    assert set(Interaction.objects.values_list("user_id", flat=True)) == {ann.pk}
 
 
 def test_no_merge_without_consent(shopper, ann, product, settings):

@@ -16,7 +16,7 @@ def ids(messages: list[django_checks.CheckMessage]) -> list[str | None]:
 
 
 def test_a_sound_project_is_silent():
-    found = django_checks.run_checks(tags=["reco"])
+    found = django_checks.run_checks(tags=["reco"], databases=[])
     assert [message for message in found if message.id not in {"reco.W002"}] == []
 
 
@@ -156,7 +156,7 @@ def test_e006_wrong_type_or_value(settings, name, value):
 def test_e006_wrong_type_breaks_no_other_check(settings):
     settings.RECO_CATALOG = 3
     settings.RECO_ORDERS = 4
-    assert ids(django_checks.run_checks(tags=["reco"])).count("reco.E006") == 2
+    assert ids(django_checks.run_checks(tags=["reco"], databases=[])).count("reco.E006") == 2
 
 
 @pytest.mark.parametrize("name", ["RECO_CART", "RECO_CONSENT", "RECO_SITE"])

@@ -194,11 +194,11 @@ def _fetch_apart(
 ) -> list[tuple[Any, ...]]:
     """With server-side binding a message holds one statement only."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        savepoint = transaction.savepoint(using=connection.alias)
+        savepoint = connection.savepoint()
         cursor.execute(settings)
         cursor.execute(statement.sql, statement.params)
         found: list[tuple[Any, ...]] = cursor.fetchall()
-        transaction.savepoint_rollback(savepoint, using=connection.alias)
+        connection.savepoint_rollback(savepoint)
     return found
 
 
