@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from reco_plugin import backends, conf
+from reco_plugin.capture import background
 from reco_plugin.capture.gate import has_consent
 from reco_plugin.capture.identity import rotate, shopper_id, visitor_of
 from reco_plugin.capture.lifecycle import state_of
@@ -19,14 +20,20 @@ from reco_plugin.types import Key
 
 
 def logged_in(request: HttpRequest, user: Any) -> None:
-    """Merge the visitor's history into the user's once the login has committed, with consent."""
+    """Merge the visitor's history into the user's once the login has committed, with consent.
+
+    The browser gets a new visitor id: once the session has run out, whoever sits there is a guest with
+    a history of their own again, whose pages follow their clicks and who is not taken for the user.
+    """
     state = state_of(request)
     state.shopper = None
     if not conf.settings.ENABLED or state.is_new or not has_consent(request):
         return
     if visitor := visitor_of(request):
         site = backends.site(request)
-        defer(partial(_merge_or_rotate, request, visitor, site, user.pk), request)
+        defer(partial(_merge_and_rotate, request, visitor, site, user.pk), request)
+        if background.in_event_loop():  # afterwards it would be too late for a cookie
+            rotate(request)
 
 
 def logged_out(request: HttpRequest) -> None:
@@ -35,8 +42,9 @@ def logged_out(request: HttpRequest) -> None:
         rotate(request)
 
 
-def _merge_or_rotate(request: HttpRequest, visitor: uuid.UUID, site: int, user: Key) -> None:
-    if merge(visitor, site, user) is None:
+def _merge_and_rotate(request: HttpRequest, visitor: uuid.UUID, site: int, user: Key) -> None:
+    merge(visitor, site, user)
+    if state_of(request).visitor == visitor:
         rotate(request)
 
 
