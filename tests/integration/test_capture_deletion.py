@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
@@ -123,6 +125,19 @@ def test_erasing_a_user_leaves_nothing_of_them_and_all_of_others(product, ann):
     assert not Impression.objects.exists()
     again = erase_user(ann.pk)
     assert (again.interactions, again.impressions, again.clicks, again.links) == (0, 0, 0, 0)
+
+
+def test_the_command_erases_a_user_or_a_visitor(product, ann):
+    guest = uuid.uuid4()
+    write([view(product, Shopper(id=guest))])
+    out = StringIO()
+    call_command("reco_erase", "--user", ann.pk, "--dry-run", stdout=out)
+    assert "Would remove 1 interactions, 1 impressions, 1 clicks" in out.getvalue()
+    assert Interaction.objects.count() == 2
+    call_command("reco_erase", "--user", ann.pk, "--json", stdout=StringIO())
+    assert Interaction.objects.get().shopper == guest
+    call_command("reco_erase", "--visitor", str(guest), stdout=StringIO())
+    assert not Interaction.objects.exists()
 
 
 def test_late_events_of_an_erased_visitor_belong_to_nobody(product):

@@ -13,6 +13,7 @@ from testapp.models import Product
 from testapp.reco import TestCatalog
 
 from reco_plugin import backends
+from reco_plugin.capture import shopper_id
 from reco_plugin.jobs.lease import only_one
 from reco_plugin.jobs.publish import active_run
 from reco_plugin.models import Interaction, Item, RankedList, Run, RunStatus
@@ -83,6 +84,23 @@ def test_the_catalogue_is_synced_before_anything_is_counted(shop):
     call("reco_train", "--kind", "popular")
     assert Item.objects.count() == 60
     assert len(RankedList.objects.get(segment="").keys) > 30
+
+
+def test_what_a_deleted_user_left_is_erased_before_training(shop):
+    gone = "nobody-any-more"
+    Interaction.objects.bulk_create([event(shop[0], shopper_id(1, gone), user_id=gone)])
+    call("reco_train", "--kind", "popular")
+    assert not Interaction.objects.filter(user_id=gone).exists()
+
+
+def test_a_sweep_that_fails_does_not_stop_the_training(shop, monkeypatch):
+    def refuse(site):
+        raise OperationalError("canceling statement due to statement timeout")
+
+    monkeypatch.setattr("reco_plugin.management.commands.reco_train.sweep", refuse)
+    code, out = call("reco_train", "--kind", "popular")
+    assert code == 0
+    assert "were not swept up: canceling" in out
 
 
 def test_train_without_sync_takes_the_catalogue_as_it_was(shop):

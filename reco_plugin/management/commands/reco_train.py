@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from reco_plugin import backends
 from reco_plugin.exceptions import AlreadyRunning, RecoError
 from reco_plugin.jobs.popular import popular
+from reco_plugin.jobs.sweep import sweep
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.jobs.train import preview, train
 from reco_plugin.management.progress import Bars
@@ -30,8 +31,9 @@ NAMES = {
 
 class Command(BaseCommand):
     help = (
-        "Syncs the catalogue, counts what is popular, and trains the personal run; judges it on the "
-        "newest part of the history; publishes and activates it unless a gate says no. "
+        "Syncs the catalogue, erases what deleted users left, counts what is popular, and trains the "
+        "personal run; judges it on the newest part of the history; publishes and activates it unless a "
+        "gate says no. "
         "Exit codes: 0 published, 1 failed (the message says why; the live run stays), 3 rejected by "
         "a gate or too little data (the live run stays), 4 another process is training."
     )
@@ -75,6 +77,7 @@ class Command(BaseCommand):
             return
         if not options["no_sync"]:
             self._sync(site, bars)
+            self._sweep(site)
         if options["kind"] != "personal":
             run = popular(site, activate=not options["no_activate"], progress=bars)
             yield self._tell(run, options, bars)
@@ -96,6 +99,13 @@ class Command(BaseCommand):
         bars.close()
         if found.failed or found.notes:
             self.stderr.write("\n".join(found.lines()))
+
+    def _sweep(self, site: int) -> None:
+        """What cannot be erased now is erased next time; it does not stop a training."""
+        try:
+            sweep(site)
+        except DatabaseError as error:
+            self.stderr.write(f"Deleted users and products were not swept up: {error}")
 
     def _preview(self, site: int, options: dict[str, Any], bars: Bars) -> int:
         found = preview(site, progress=bars)
