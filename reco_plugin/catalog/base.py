@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.apps import apps
 from django.db import models
+from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
 from django.utils import timezone
 
 from reco_plugin import conf
-from reco_plugin.catalog.paths import first_field, follow
+from reco_plugin.catalog.paths import field_of, first_field, first_text, follow
 from reco_plugin.types import CatalogItem, Key
 
 SEPARATOR = " > "
+DEPTH = 3
+"""Levels of categories above a product's own that are read in bulk; deeper ones cost a query each."""
+BOOLEANS = (models.BooleanField,)
+NUMBERS = (models.IntegerField, models.DecimalField, models.FloatField)
 
 
 class Catalog:
@@ -52,14 +57,14 @@ class Catalog:
     prefetch_related: ClassVar[tuple[str, ...]] = ()
 
     _GUESSES: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "title": ("title", "name"),
-        "description": ("description", "summary"),
-        "brand": ("brand", "manufacturer"),
-        "price": ("price", "unit_price"),
-        "category": ("category", "categories"),
-        "tags": ("tags",),
-        "group": ("parent", "variant_of"),
-        "image": ("image", "picture", "photo"),
+        "title": ("title", "name", "label", "product_name"),
+        "description": ("description", "summary", "short_description", "body", "details"),
+        "brand": ("brand", "manufacturer", "maker", "vendor"),
+        "price": ("price", "unit_price", "base_price", "regular_price", "sale_price"),
+        "category": ("category", "categories", "main_category", "primary_category"),
+        "tags": ("tags", "labels"),
+        "group": ("parent", "variant_of", "canonical", "parent_product"),
+        "image": ("image", "main_image", "picture", "photo", "thumbnail"),
         "available_since": (
             "available_since",
             "published_at",
@@ -68,8 +73,33 @@ class Catalog:
             "date_created",
         ),
     }
-    _ACTIVE = ("is_active", "is_public", "is_published", "published", "active")
-    _STOCK = ("stock", "stock_quantity", "quantity", "num_in_stock", "inventory")
+    _NAMES = ("name", "title", "label")
+    _SHOWN = (
+        "is_active",
+        "is_public",
+        "is_published",
+        "is_visible",
+        "is_available",
+        "is_enabled",
+        "published",
+        "active",
+        "visible",
+        "available",
+        "enabled",
+        "in_stock",
+    )
+    """Booleans that must all be true."""
+    _HIDDEN = ("is_deleted", "is_hidden", "is_archived", "deleted", "hidden", "archived")
+    """Booleans that must all be false."""
+    _STOCK = (
+        "stock",
+        "stock_quantity",
+        "quantity_in_stock",
+        "num_in_stock",
+        "inventory",
+        "quantity",
+    )
+    """The first that is a number must be above zero."""
 
     @property
     def model(self) -> type[models.Model]:
@@ -78,26 +108,50 @@ class Catalog:
     # --- querysets --------------------------------------------------------------------------
 
     def products(self) -> models.QuerySet[Any]:
-        """Every product worth learning about, with its relations; read by the item sync."""
+        """Every product worth learning about, with its relations; read by the item sync.
+
+        Where neither `select_related` nor `prefetch_related` is given, the relations that the paths
+        begin with are prefetched.
+        """
         queryset = self.model._default_manager.using(conf.settings.DATABASE).all()
         if self.select_related:
             queryset = queryset.select_related(*self.select_related)
         if self.prefetch_related:
             queryset = queryset.prefetch_related(*self.prefetch_related)
+        if not (self.select_related or self.prefetch_related):
+            queryset = queryset.prefetch_related(*self._relations())
         return queryset
+
+    def _relations(self) -> Iterator[str]:
+        for subject in ("brand", "category", "tags"):
+            name = self._path(subject).partition(".")[0]
+            field = field_of(self.model, name)
+            if field is None or field.related_model is None:
+                continue
+            yield name
+            if subject == "category" and field_of(field.related_model, self.category_parent):
+                yield LOOKUP_SEP.join([name, *[self.category_parent] * DEPTH])
 
     def eligible(
         self, queryset: models.QuerySet[Any], request: HttpRequest | None
     ) -> models.QuerySet[Any]:
         """`queryset` narrowed to what this request may be shown right now: live stock and visibility.
 
-        Runs inside the serving query on the shop's own rows. The default finds fields with usual names.
+        Runs inside the serving query on the shop's own rows, so return the queryset, not a list or a
+        slice of it. The default finds fields with usual names: what must be true or false, a stock
+        that must be above zero.
         """
-        if active := first_field(self.model, self._ACTIVE):
-            queryset = queryset.filter(**{active: True})
-        if stock := first_field(self.model, self._STOCK):
-            queryset = queryset.filter(**{f"{stock}__gt": 0})
-        return queryset
+        wanted: dict[str, Any] = dict.fromkeys(self._of_type(self._SHOWN, BOOLEANS), True)
+        wanted |= dict.fromkeys(self._of_type(self._HIDDEN, BOOLEANS), False)
+        if stock := next(self._of_type(self._STOCK, NUMBERS), ""):
+            wanted[f"{stock}__gt"] = 0
+        return queryset.filter(**wanted)
+
+    def _of_type(
+        self, names: tuple[str, ...], types: tuple[type[models.Field[Any, Any]], ...]
+    ) -> Iterator[str]:
+        """A `published` that is a date, or a `stock` that is a table, is not what we guess at."""
+        return (name for name in names if isinstance(field_of(self.model, name), types))
 
     # --- one product ------------------------------------------------------------------------
 
@@ -109,9 +163,9 @@ class Catalog:
             title=str(self.value(product, "title") or ""),
             description=str(self.value(product, "description") or ""),
             categories=categories,
-            brand=str(self.value(product, "brand") or ""),
+            brand=self._text(self.value(product, "brand")),
             price=self.get_price(product),
-            tags=tuple(str(tag) for tag in _many(self.value(product, "tags"))),
+            tags=tuple(self._text(tag) for tag in _many(self.value(product, "tags"))),
             attributes=self.get_attributes(product),
             group=self.get_group(product),
             available_since=_aware(self.value(product, "available_since")),
@@ -133,14 +187,17 @@ class Catalog:
                 yield path
 
     def category_path(self, category: Any) -> str:
-        """One category (an instance or a text) as a path from the root; cycles are cut."""
+        """One category (an instance or a text) as a path from the root; cycles are cut.
+
+        A category is called what its `__str__` says, or its name where it has none.
+        """
         if category is None or isinstance(category, str):
             return category or ""
         names: list[str] = []
         seen: set[Any] = set()
         while category is not None and category.pk not in seen:
             seen.add(category.pk)
-            names.append(str(category))
+            names.append(self._text(category))
             category = getattr(category, self.category_parent, None)
         return SEPARATOR.join(reversed(names))
 
@@ -151,7 +208,11 @@ class Catalog:
 
     def get_group(self, product: Any) -> Key | None:
         """Key of the canonical product of a variant, None when it stands for itself."""
-        group = self.value(product, "group")
+        path = self._path("group")
+        field = field_of(self.model, path)
+        if isinstance(field, models.ForeignKey) and field.target_field.primary_key:
+            path = field.attname
+        group = follow(product, path) if path else None
         key = group.pk if isinstance(group, models.Model) else group
         return None if key in (None, "", product.pk) else key
 
@@ -177,8 +238,27 @@ class Catalog:
 
     def value(self, product: Any, subject: str) -> Any:
         """What the path of `subject` ('title', 'brand' …) leads to."""
-        path = getattr(self, subject) or first_field(self.model, self._GUESSES[subject])
+        path = self._path(subject)
         return follow(product, path) if path else None
+
+    def _path(self, subject: str) -> str:
+        """What the shop says, or the field with a usual name."""
+        if path := str(getattr(self, subject)):
+            return path
+        names = self._GUESSES[subject]
+        if subject == "group":
+            names = tuple(name for name in names if _leads_to(self.model, name, self.model))
+        return first_field(self.model, names)
+
+    def _text(self, value: Any) -> str:
+        if isinstance(value, models.Model):
+            return first_text(value, self._NAMES)
+        return "" if value is None else str(value)
+
+
+def _leads_to(model: type[models.Model], name: str, target: type[models.Model]) -> bool:
+    field = field_of(model, name)
+    return isinstance(field, models.ForeignKey) and field.related_model is target
 
 
 def _many(value: Any) -> Iterable[Any]:

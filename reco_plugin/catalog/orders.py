@@ -109,8 +109,15 @@ class OrderMapping:
     )  # fmt: skip
 
     def order_reference(self, order: Any) -> Any:
-        """The value of the `order` path for an order instance handed to `order_completed`."""
-        return order.pk
+        """The value of the `order` path for an order instance handed to `order_completed`.
+
+        'order__number' → `order.number`; 'order_id' → `order.pk`. Override it where the path does not
+        begin with the line's order.
+        """
+        value = order
+        for name in self.order.split("__")[1:]:
+            value = getattr(value, name)
+        return value.pk if isinstance(value, models.Model) else value
 
     def queryset(self) -> models.QuerySet[Any]:
         """The lines to learn from; narrow it to leave some out (test orders, people who objected)."""

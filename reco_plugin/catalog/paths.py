@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
 from django.db import models
@@ -34,12 +34,26 @@ def follow(instance: Any, path: str) -> Any:
 
 
 def first_field(model: type[models.Model], names: tuple[str, ...]) -> str:
-    """The first of `names` that is a concrete field of `model`, or ''."""
-    for name in names:
-        try:
-            field = model._meta.get_field(name)
-        except FieldDoesNotExist:
-            continue
-        if field.concrete:
-            return name
-    return ""
+    """The first of `names` that `model` declares as a field of its own, or ''."""
+    return next((name for name in names if field_of(model, name)), "")
+
+
+def field_of(model: type[models.Model], name: str) -> models.Field[Any, Any] | None:
+    """The field, plain, foreign key or many-to-many, that `model` itself declares as `name`."""
+    try:
+        field = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+    own = field.concrete or (field.many_to_many and not field.auto_created)
+    return cast("models.Field[Any, Any]", field) if own else None
+
+
+def first_text(instance: models.Model, names: tuple[str, ...]) -> str:
+    """What to call an instance: its own `__str__`, else the first of `names` that it has a text in.
+
+    Django's own `__str__` says 'Category object (3)', which is nobody's name.
+    """
+    if type(instance).__str__ is not models.Model.__str__:
+        return str(instance)
+    name = first_field(type(instance), names)
+    return str(getattr(instance, name) if name else instance)

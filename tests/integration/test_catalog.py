@@ -97,6 +97,7 @@ def test_eligible_is_live():
 
 def test_the_default_catalogue_guesses_usual_names():
     item = Catalog().item(make(canonical=None))
-    assert item.title == ""  # testapp calls it `label`, which nobody would guess
+    assert item.title == "Boot"
+    assert item.description == ""  # testapp calls it `blurb`, which nobody would guess
     assert Catalog().url(make()).startswith("/p/")
     assert Catalog().image_url(make()) == ""

@@ -51,6 +51,3 @@ class TestOrders(OrderMapping):
     paid = {"paid", "sent"}
     cancelled = {"cancelled"}
     refunded = {"refunded"}
-
-    def order_reference(self, order: Any) -> Any:
-        return order.number
