@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from django.db import connection
 from testapp.reco import TestCatalog
 
 
 def keys(request):
     return getattr(request, "cart", ())
+
+
+def raises(request):
+    raise RuntimeError("the cart service is down")
+
+
+def fails(request):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT no_such_column")
 
 
 class PythonGroups(TestCatalog):
@@ -23,6 +33,13 @@ class NoGroups(TestCatalog):
 
     __test__ = False
     group = ""
+
+
+class RepeatingRows(NoGroups):
+    """Joins stock without distinct(), so a product comes once for each of its warehouses."""
+
+    def eligible(self, queryset, request):
+        return queryset.filter(hidden=False, stockrecords__count__gt=0)
 
 
 urlpatterns: list[object] = []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
+
 from reco_plugin import conf
 from reco_plugin.models import Impression
 from reco_plugin.types import Slate
@@ -28,5 +30,7 @@ def record_impressions(slate: Slate) -> int:
         for item in slate.items
     ]
     if rows:
-        Impression.objects.using(conf.settings.DATABASE).bulk_create(rows)
+        using = conf.settings.DATABASE
+        with transaction.atomic(using=using):  # a savepoint, where the shop's transaction is open
+            Impression.objects.using(using).bulk_create(rows)
     return len(rows)

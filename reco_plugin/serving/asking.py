@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import models
+from django.db import connections, models, transaction
 from django.http import HttpRequest
 
 from reco_plugin import backends, capture, conf
 from reco_plugin.catalog import Catalog
 from reco_plugin.serving.keys import key_of, keys_of
 from reco_plugin.types import Key, Rung, Shopper
+
+logger = logging.getLogger(__name__)
 
 KINDS = {
     "personal": (Rung.PERSONAL, Rung.CONTEXTUAL, Rung.POPULAR_IN_CATEGORY, Rung.POPULAR),
@@ -81,7 +84,9 @@ def settle(
         anchors=anchors,
         category=catalog.category_path(category or ""),
         limit=max(0, min(MOST, int(conf.settings.LIMIT if limit in (None, "") else limit))),
-        excluded=keys_of(catalog.model, (*exclude, *_cart(request))).union(anchors),
+        excluded=keys_of(catalog.model, (*exclude, *_cart(request, conf.settings.DATABASE))).union(
+            anchors
+        ),
         placement=placement or kind,
         forced=_forced(),
     )
@@ -97,9 +102,21 @@ def _anchors(catalog: Catalog, product: Any) -> tuple[Key, ...]:
     return (key,) if group is None or group == key else (group, key)
 
 
-def _cart(request: HttpRequest | None) -> Iterable[Any]:
+def _cart(request: HttpRequest | None, using: str) -> Iterable[Any]:
+    """What is in the cart; a hook that raises leaves nothing out, and the shop's transaction usable."""
     hook = backends.hook("RECO_CART", conf.settings.CART)
-    return () if hook is None or request is None else hook(request) or ()
+    if hook is None or request is None:
+        return ()
+    try:
+        if not connections[using].in_atomic_block:
+            return tuple(hook(request) or ())
+        with transaction.atomic(using=using):
+            return tuple(hook(request) or ())
+    except Exception:
+        if conf.settings.DEBUG_RAISE:
+            raise
+        logger.exception("RECO_CART raised; what is in the cart may be shown")
+        return ()
 
 
 def _forced() -> Rung | None:

@@ -79,7 +79,7 @@ class Eligibility:
         if self._group is not None:
             queryset = queryset.annotate(**{GROUP: self._group})
         elif connections[self._ask.using].vendor == "postgresql":
-            queryset = queryset.order_by(Place(list(keys)))[:most]
+            return self._first(queryset, keys, most)
         return {product.pk: (product, getattr(product, GROUP, product.pk)) for product in queryset}
 
     def within(self, groups: Collection[Key], *, sensitive: bool) -> Within | None:
@@ -93,6 +93,16 @@ class Eligibility:
         except EmptyResultSet:
             return None
         return Within(sql=sql, params=tuple(params))
+
+    def _first(
+        self, queryset: QuerySet[Any], keys: Sequence[Key], most: int
+    ) -> dict[Key, tuple[Any, Key]]:
+        """The first `most`; all of them where a join of the shop's repeats rows."""
+        rows = list(queryset.order_by(Place(list(keys)))[:most])
+        found = {product.pk: (product, product.pk) for product in rows}
+        if len(found) < len(rows) == most:
+            return {product.pk: (product, product.pk) for product in queryset}
+        return found
 
     # --- the parts ---------------------------------------------------------------------------
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 import pytest
 import servingshop as ss
 from django.core import signing
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import path, reverse
@@ -128,6 +129,15 @@ def test_impressions_that_cannot_be_written_hurt_nobody(shop, person, monkeypatc
     monkeypatch.setattr(measurement, "record_impressions", broken)
     assert person.get("/show/").content == b"3"
     assert "impressions of home were lost" in caplog.text
+
+
+def test_impressions_that_cannot_be_written_leave_the_shops_transaction_usable(shop):
+    slate = slate_of(shop)
+    bad = replace(slate, items=(replace(slate.items[0], position=-1),))
+    with transaction.atomic():
+        with pytest.raises(IntegrityError):
+            measurement.record_impressions(bad)
+        assert Customer.objects.count() == 0
 
 
 # --- clicks --------------------------------------------------------------------------------------

@@ -184,6 +184,17 @@ def test_cart_exclude_and_purchases_stay_out(shop, settings):
     assert 19 in shop.numbers(slate)
 
 
+@pytest.mark.parametrize("hook", ["raises", "fails"])
+def test_a_cart_that_cannot_be_read_costs_neither_the_slate_nor_the_transaction(
+    shop, settings, caplog, hook
+):
+    settings.RECO_CART = f"servingcart.{hook}"
+    slate = recommend("personal", shopper=shop.shopper, request=ss.request(), limit=5)
+    assert len(slate) == 5
+    assert Product.objects.exists()
+    assert "RECO_CART raised" in caplog.text
+
+
 @pytest.mark.parametrize("kind", ["personal", "similar", "popular"])
 def test_a_purchase_older_than_the_recent_events_stays_out(shop, kind, settings):
     settings.RECO_HISTORY = 3
@@ -252,6 +263,17 @@ def test_a_shop_without_variants(shop, settings, sold_out):
     assert set(shop.numbers(slate)) <= set(left)
     assert scores == sorted(scores, reverse=True)
     assert {item.rung for item in slate} == {Rung.PERSONAL}
+
+
+def test_rows_repeated_by_a_join_of_the_shops_cost_no_product_its_place(shop, settings):
+    settings.RECO_CATALOG = "servingcart.RepeatingRows"
+    for product in shop.products:
+        for warehouse in ("south", "west"):
+            StockRecord.objects.create(product=product, warehouse=warehouse, count=1)
+    ss.rank(shop, {"": list(range(60))})
+    slate = recommend("popular", limit=8)
+    assert shop.numbers(slate) == list(range(8))
+    assert len(recommend("similar", product=shop.products[30], limit=8)) == 8
 
 
 def test_groups_worked_out_in_python_come_from_the_last_sync(shop, settings):
