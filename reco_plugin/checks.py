@@ -10,12 +10,15 @@
 | reco.E006 | a RECO_* setting has the wrong type or an unknown value |
 | reco.E007 | a RECO_* setting names a callable that cannot be imported |
 | reco.E008 | RECO_TRAINER is unknown or RECO_TRAINER_CONFIG does not suit it |
+| reco.E009 | eligible() of the catalogue raises, or gives back no queryset that can be narrowed |
 | reco.W001 | a RECO_* setting is unknown |
 | reco.W002 | LightFM is not installed |
 | reco.W003 | RecoMiddleware is missing |
 | reco.W004 | RecoMiddleware stands before the middleware it needs |
 | reco.W005 | the vector store cannot be used as asked (`check --database`) |
 | reco.W006 | RECO_ARTEFACT_DIR is served to the web |
+| reco.W007 | reco_plugin.urls is not included, so clicks are not counted |
+| reco.W008 | an attribute of the catalogue or the order mapping looks misspelt |
 """
 
 from __future__ import annotations
@@ -30,13 +33,15 @@ from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
-from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.db import DatabaseError, models
+from django.core.exceptions import EmptyResultSet, FieldDoesNotExist, ImproperlyConfigured
+from django.db import DatabaseError, connections, models
+from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
 from reco_plugin import backends, conf
 from reco_plugin.catalog import Catalog, OrderMapping
 from reco_plugin.exceptions import RecoError
+from reco_plugin.stores.choice import BUILT_IN
 from reco_plugin.trainers import registry
 from reco_plugin.types import EventKind, Rung
 
@@ -101,14 +106,49 @@ def catalog(databases: Sequence[str]) -> Messages:
     product = _product()
     if not found or product is None:
         return
+    yield from _misspelt(found, Catalog)
     for name, path in _catalog_paths(found):
         if problem := _broken_path(product, path.split(".")):
             yield Error(
                 f"{found.__name__}.{name} = {path!r}: {problem[0]}",
-                hint=problem[1] or f"Name a field or property, or override get_{name}().",
+                hint=problem[1] or _instead_of_a_path(product, name.partition("[")[0]),
                 obj=found,
                 id="reco.E003",
             )
+
+
+def _instead_of_a_path(product: type[models.Model], name: str) -> str:
+    method = {"category": "get_categories"}.get(name, f"get_{name}")
+    other = f", or override {method}()" if hasattr(Catalog, method) else ""
+    known = ", ".join(sorted(field.name for field in product._meta.get_fields() if field.concrete))
+    return f"Name a field or property of the product{other}, or delete the line. It has: {known}."
+
+
+@_check()
+def eligible(databases: Sequence[str]) -> Messages:
+    """reco.E009: asked for without a request, and never run"""
+    if _product() is None:
+        return
+    using = conf.settings.DATABASE
+    try:
+        shop = backends.catalog()
+        with connections[using].execute_wrapper(_no_sql):
+            queryset = shop.eligible(shop.products(), None).filter(pk__isnull=False)
+            queryset.query.get_compiler(using=using).as_sql()
+    except (EmptyResultSet, ImproperlyConfigured, DatabaseError):
+        return
+    except Exception as error:  # noqa: BLE001  the shop's own code
+        yield Error(
+            f"{conf.settings.CATALOG}.eligible() cannot be used, so no page shows anything: "
+            f"{type(error).__name__}: {error}",
+            hint="Return the queryset itself, filtered: no list, slice, union or values(). It is "
+            "called with request=None by jobs and e-mails.",
+            id="reco.E009",
+        )
+
+
+def _no_sql(*_: object) -> Any:
+    raise DatabaseError("A system check runs no SQL.")
 
 
 @_check()
@@ -130,7 +170,17 @@ def orders(databases: Sequence[str]) -> Messages:
             id="reco.E005",
         )
         return
+    yield from _misspelt(mapping, OrderMapping)
     yield from _order_paths(mapping, line)
+    for name in ("paid", "cancelled", "refunded"):
+        if getattr(mapping, name) and not mapping.status:
+            yield Error(
+                f"{mapping.__name__}.{name} names statuses, but its status is empty.",
+                hint="Name the status' path too, e.g. status = 'order__status'.",
+                obj=mapping,
+                id="reco.E005",
+            )
+            return
 
 
 def _order_paths(mapping: type[OrderMapping], line: type[models.Model]) -> Messages:
@@ -169,6 +219,21 @@ def _subclass(setting: str, path: str, base: type, code: str) -> Generator[Check
         )
         return None
     return found
+
+
+def _misspelt(found: type, base: type) -> Messages:
+    """reco.W008: an attribute of the shop's class that `base` nearly has."""
+    known = [name for name in vars(base) if not name.startswith("_")]
+    for name, value in vars(found).items():
+        if name.startswith("_") or hasattr(base, name) or callable(value):
+            continue
+        if hint := _did_you_mean(name, known):
+            yield Caution(
+                f"{found.__name__}.{name} is not read by anything.",
+                hint=hint,
+                obj=found,
+                id="reco.W008",
+            )
 
 
 def _product() -> type[models.Model] | None:
@@ -254,8 +319,20 @@ def _bad_value(name: str, value: Any) -> str:
         return f"{value!r} is not one of {', '.join(map(repr, CHOICES[name]))}."
     if name == "EVENT_WEIGHTS":
         return _bad_weights(value)
+    if name == "STORE":
+        return _bad_store(value)
     if isinstance(value, int | float) and value < 0:
         return f"{value!r} is below zero."
+    return ""
+
+
+def _bad_store(name: str) -> str:
+    if name in BUILT_IN:
+        return ""
+    try:
+        import_string(name)
+    except ImportError as error:
+        return f"{name!r} is neither {', '.join(map(repr, BUILT_IN))} nor can be imported: {error}."
     return ""
 
 
@@ -325,6 +402,22 @@ def middleware(databases: Sequence[str]) -> Messages:
                 hint="Move it below: it needs to know the session and the user.",
                 id="reco.W004",
             )
+
+
+@_check(Tags.urls)
+def urls(databases: Sequence[str]) -> Messages:
+    """reco.W007"""
+    if not getattr(django_settings, "ROOT_URLCONF", ""):
+        return
+    try:
+        reverse("reco:click", args=["token"])
+    except NoReverseMatch:
+        yield Caution(
+            "reco_plugin.urls is not included: tiles lead to their products, but clicks are not "
+            "counted.",
+            hint="Add path('reco/', include('reco_plugin.urls')) to your urls.py.",
+            id="reco.W007",
+        )
 
 
 def _is_ours(path: str) -> bool:

@@ -21,11 +21,11 @@ def choose_store(name: str, database: str) -> Store:
     'auto' is pgvector where the database can hold it, and numpy otherwise, with a logged reason. A
     dotted path names a callable that takes the database alias. Raises ImproperlyConfigured.
     """
-    if name in _BUILT_IN:
-        return _BUILT_IN[name](database)
+    if name in BUILT_IN:
+        return BUILT_IN[name](database)
     if "." in name:
         return _imported(name)(database)
-    choices = ", ".join(repr(choice) for choice in _BUILT_IN)
+    choices = ", ".join(repr(choice) for choice in BUILT_IN)
     raise ImproperlyConfigured(
         f"RECO_STORE = {name!r} is no store; use {choices}, or the dotted path of a Store."
     )
@@ -68,7 +68,7 @@ def _imported(path: str) -> Callable[[str], Store]:
     return cast("Callable[[str], Store]", found)
 
 
-_BUILT_IN: dict[str, Callable[[str], Store]] = {
+BUILT_IN: dict[str, Callable[[str], Store]] = {
     "auto": _auto,
     "pgvector": _pgvector,
     "numpy": _numpy,

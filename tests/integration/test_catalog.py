@@ -7,6 +7,7 @@ import pytest
 from testapp.models import Category, Product, StockRecord
 from testapp.reco import TestCatalog
 
+from reco_plugin import checks
 from reco_plugin.catalog import Catalog
 from reco_plugin.exceptions import MappingError
 
@@ -101,3 +102,19 @@ def test_the_default_catalogue_guesses_usual_names():
     assert item.description == ""  # testapp calls it `blurb`, which nobody would guess
     assert Catalog().url(make()).startswith("/p/")
     assert Catalog().image_url(make()) == ""
+
+
+class AsksFirst(TestCatalog):
+    labels: list[str] | None = None
+
+    def eligible(self, queryset, request):
+        type(self).labels = list(queryset.values_list("label", flat=True))
+        return queryset.filter(label__in=self.labels)
+
+
+def test_a_check_of_eligible_lets_no_sql_through(settings, monkeypatch):
+    monkeypatch.setattr("testapp.reco.AsksFirst", AsksFirst, raising=False)
+    settings.RECO_CATALOG = "testapp.reco.AsksFirst"
+    make()
+    assert checks.eligible() == []
+    assert AsksFirst.labels is None

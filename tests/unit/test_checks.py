@@ -102,6 +102,117 @@ def test_e003_paths_that_do_not_exist(settings):
     assert "sizze" in found[1].msg
 
 
+class LeadsNowhere(Catalog):
+    title = "zzz"
+    price = "qqq"
+
+
+@pytest.mark.usefixtures("importable")
+def test_e003_hints_name_only_methods_that_exist(settings):
+    settings.RECO_CATALOG = f"{HERE}.LeadsNowhere"
+    title, price = [str(found.hint) for found in checks.catalog()]
+    assert "override" not in title
+    assert "label" in title
+    assert "override get_price()" in price
+
+
+class Raises(Catalog):
+    def eligible(self, queryset, request):
+        return queryset.filter(lable="x")
+
+
+class NeedsARequest(Catalog):
+    def eligible(self, queryset, request):
+        return queryset.filter(label=request.user)
+
+
+class Sliced(Catalog):
+    def eligible(self, queryset, request):
+        return queryset[:10]
+
+
+class Listed(Catalog):
+    def eligible(self, queryset, request):
+        return []
+
+
+class BadRelation(Catalog):
+    select_related = ("nobody",)
+
+
+class Nothing(Catalog):
+    def eligible(self, queryset, request):
+        return queryset.none()
+
+
+@pytest.mark.usefixtures("importable")
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("Raises", "lable"),
+        ("NeedsARequest", "'user'"),
+        ("Sliced", "slice"),
+        ("Listed", "'filter'"),
+        ("BadRelation", "nobody"),
+    ],
+)
+def test_e009_eligible_that_cannot_be_used(settings, name, word):
+    settings.RECO_CATALOG = f"{HERE}.{name}"
+    (message,) = checks.eligible()
+    assert message.id == "reco.E009"
+    assert word in message.msg
+
+
+@pytest.mark.usefixtures("importable")
+def test_e009_nothing_eligible_is_fine(settings):
+    settings.RECO_CATALOG = f"{HERE}.Nothing"
+    assert checks.eligible() == []
+
+
+class Typo(Catalog):
+    titel = "label"
+    OWN_LIST = ("label",)
+
+
+class TypoOrders(OrderMapping):
+    model = "testapp.Line"
+    placed_at = "order__placed"
+    quantity = "amount"
+    curency = "order__number"
+
+
+@pytest.mark.usefixtures("importable")
+def test_w008_misspelt_attributes(settings):
+    settings.RECO_CATALOG = f"{HERE}.Typo"
+    settings.RECO_ORDERS = f"{HERE}.TypoOrders"
+    (found,), (mapped,) = checks.catalog(), checks.orders()
+    assert ids([found, mapped]) == ["reco.W008", "reco.W008"]
+    assert found.hint == "Did you mean 'title'?"
+    assert mapped.hint == "Did you mean 'currency'?"
+
+
+class NoStatus(OrderMapping):
+    model = "testapp.Line"
+    placed_at = "order__placed"
+    quantity = "amount"
+    paid = ("paid",)
+
+
+@pytest.mark.usefixtures("importable")
+def test_e005_statuses_without_a_status(settings):
+    settings.RECO_ORDERS = f"{HERE}.NoStatus"
+    (message,) = checks.orders()
+    assert message.id == "reco.E005"
+    assert "status is empty" in message.msg
+
+
+def test_w007_urls_not_included(settings):
+    assert checks.urls() == []
+    settings.ROOT_URLCONF = "reco_plugin.urls"
+    (message,) = checks.urls()
+    assert message.id == "reco.W007"
+
+
 @pytest.mark.usefixtures("importable")
 @pytest.mark.parametrize("path", ["nowhere.Orders", f"{HERE}.NotACatalog"])
 def test_e004_not_importable_or_no_mapping(settings, path):
@@ -140,6 +251,8 @@ def test_no_order_mapping_is_fine(settings):
         ("RECO_KEEP_RUNS", -1),
         ("RECO_PURCHASE_DURABILITY", "sometimes"),
         ("RECO_FORCE_RUNG", "lowest"),
+        ("RECO_STORE", "pgvectr"),
+        ("RECO_STORE", "shop.stores.Mine"),
         ("RECO_EVENT_WEIGHTS", {"buy": 3}),
         ("RECO_EVENT_WEIGHTS", {"purchase": "much"}),
         ("RECO_EVENT_WEIGHTS", {"purchase": None}),
