@@ -1,4 +1,4 @@
-"""Sphinx configuration. The reference of settings is generated from `reco_plugin.conf`."""
+"""Sphinx configuration. The reference of settings, commands and checks is generated from the code."""
 
 import sys
 from importlib import metadata
@@ -10,7 +10,7 @@ project = "django-reco-plugin"
 copyright = "2026, The reco_plugin team"
 release = metadata.version("django-reco-plugin")
 version = ".".join(release.split(".")[:2])
-extensions = ["myst_parser", "settings_reference"]
+extensions = ["myst_parser", "reference"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         activate = actions.add_parser("activate", help="make a published run live")
         activate.add_argument("run", type=int, help="its number")
         rollback = actions.add_parser("rollback", help="make the run before the live one live")
-        rollback.add_argument("kind", choices=KINDS)
+        rollback.add_argument("kind", choices=KINDS, help="of which kind")
         prune = actions.add_parser("prune", help="let go of old runs' vectors and files")
         prune.add_argument("--kind", choices=KINDS, help="only this kind")
         prune.add_argument("--keep", type=int, help="published runs to keep (RECO_KEEP_RUNS)")
