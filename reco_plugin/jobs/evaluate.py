@@ -21,7 +21,7 @@ from reco_plugin.exceptions import NotEnoughData
 from reco_plugin.jobs.gates import Difference
 from reco_plugin.jobs.histories import moment
 from reco_plugin.jobs.material import Material
-from reco_plugin.jobs.trial import K, Sample, Trial, pairs, popular_lists, sampled
+from reco_plugin.jobs.trial import K, Sample, Trial, Way, pairs, popular_lists, sampled
 from reco_plugin.metrics import Report, ndcg_at_k
 from reco_plugin.metrics import evaluate as judge
 from reco_plugin.trainers.base import Learnt
@@ -30,6 +30,9 @@ from reco_plugin.types import Dataset, Ints
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.1
 WAYS = ("fold_in", "trained")
+RECENCIES = (0.5, 0.8, 0.95)
+"""Weights of an event relative to the next newer one that folding in may take: a shop of single
+clicks forgets sooner than one of twenty-line orders."""
 PROTOCOL = "time split; products met before the split are neither shown nor looked for"
 
 Fit: TypeAlias = Callable[[Dataset], Learnt]
@@ -50,6 +53,8 @@ class Evaluation:
 
     served: str
     """'fold_in' or 'trained': what the validation period preferred."""
+    recency: float
+    """Of RECENCIES, what the validation period preferred for folding in."""
     epochs: int
     at: int
     """Start of the test period, µs since 1970 UTC."""
@@ -68,6 +73,7 @@ class Evaluation:
             "at": moment(self.at).isoformat(),
             "shoppers": self.shoppers,
             "served": self.served,
+            "recency": self.recency,
             "epochs": self.epochs,
             "results": {name: report.as_dict() for name, report in self.results.items()},
             "validation": {name: report.as_dict() for name, report in self.validation.items()},
@@ -82,13 +88,16 @@ def evaluate(material: Material, fit: Fit, *, seed: int = 0) -> Evaluation:
     dataset = material.part(known, unseen)
     learnt = fit(dataset)
     trial = Trial.of(dataset, learnt, learnt_at=validated_at)
-    served, validation = _choose(trial, period(known, unseen, validated_at, seed))
+    judged = period(known, unseen, validated_at, seed)
+    recency = _recency(trial, judged)
+    served, validation = _choose(trial, judged, recency)
     test = period(past, future, at, seed)
     if not len(test.sample.shoppers):
         raise NotEnoughData("no shopper with a past did anything new in the newest fifth.")
-    lists = all_lists(trial, test)
+    lists = all_lists(trial, test, recency)
     return Evaluation(
         served=served,
+        recency=recency,
         epochs=learnt.epochs,
         at=at,
         shoppers=len(test.sample.shoppers),
@@ -99,18 +108,34 @@ def evaluate(material: Material, fit: Fit, *, seed: int = 0) -> Evaluation:
     )
 
 
-def _choose(trial: Trial, validation: Period) -> tuple[str, dict[str, Report]]:
+def _recency(trial: Trial, validation: Period) -> float:
+    """Of RECENCIES, the one of largest NDCG@10 on the validation period."""
+    popular = popular_lists(validation.past, validation.sample)
+
+    def quality(recency: float) -> float:
+        lists = trial.lists(validation.sample, way("fold_in", recency), popular)
+        return judge(lists, validation.wanted).ndcg.mean
+
+    return max(RECENCIES, key=quality)
+
+
+def _choose(trial: Trial, validation: Period, recency: float) -> tuple[str, dict[str, Report]]:
     """The way of larger NDCG@10 on the validation period; folding in, where they are equal."""
-    lists = all_lists(trial, validation)
+    lists = all_lists(trial, validation, recency)
     reports = {name: judge(found, validation.wanted) for name, found in lists.items()}
-    return max(WAYS, key=lambda way: reports[way].ndcg.mean), reports
+    return max(WAYS, key=lambda name: reports[name].ndcg.mean), reports
 
 
-def all_lists(trial: Trial, judged: Period) -> dict[str, Ints]:
+def all_lists(trial: Trial, judged: Period, recency: float) -> dict[str, Ints]:
     """The lists of both ways and of popularity, which also serves who has no vector."""
     popular = popular_lists(judged.past, judged.sample)
-    ways = {way: trial.lists(judged.sample, way, popular) for way in WAYS}
+    ways = {name: trial.lists(judged.sample, way(name, recency), popular) for name in WAYS}
     return {**ways, "popularity": popular}
+
+
+def way(name: str, recency: float) -> Way:
+    """What Run.config says of it."""
+    return {"shopper_vector": name, "recency": recency}
 
 
 def period(past: EventLog, during: EventLog, at: int, seed: int) -> Period:

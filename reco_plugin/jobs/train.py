@@ -150,6 +150,7 @@ def _evaluate(
     run.config = {
         **run.config,
         "shopper_vector": evaluation.served,
+        "recency": evaluation.recency,
         "epochs": evaluation.epochs,
     }
     return evaluation
@@ -197,7 +198,7 @@ def _list_gates(run: Run, material: Material, trial: Trial) -> list[Gate]:
     if not finite.passed:
         return [finite]
     sample = everyone(material.log, run.config["seed"])
-    queries, lists = trial.answers(sample, run.config["shopper_vector"])
+    queries, lists = trial.answers(sample, run.config)
     items = len(material.log.items)
     spread = gates.spread(trial.learnt, queries[: max(1, SPREAD_SCORES // items)])
     return [finite, spread, *gates.breadth(lists, items, gates.limits())]

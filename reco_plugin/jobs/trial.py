@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ from reco_plugin.trainers.popularity import popularity
 from reco_plugin.trainers.topn import top_n
 from reco_plugin.types import Dataset, Floats, Ints
 
+Way: TypeAlias = Mapping[str, Any]
+"""How a shopper's vector is come by, as `pipeline.personal_vector` reads it from Run.config."""
 K = 10
 MOST_SHOPPERS = 5_000
 """Most shoppers asked for, a seeded sample of those there are."""
@@ -59,14 +62,14 @@ class Trial:
         norm = mean_norm(learnt.shopper_vectors[trained])
         return cls(learnt=learnt, trained=trained, norm=norm, learnt_at=learnt_at)
 
-    def lists(self, sample: Sample, way: str, fallback: Ints) -> Ints:
+    def lists(self, sample: Sample, way: Way, fallback: Ints) -> Ints:
         """int32 (n, K) item rows; a shopper without a vector gets their row of `fallback`."""
         queries, known = self.queries(sample, way)
         lists = fallback.copy()
         lists[known] = self._top(queries, sample, known)
         return lists
 
-    def answers(self, sample: Sample, way: str) -> tuple[Floats, Ints]:
+    def answers(self, sample: Sample, way: Way) -> tuple[Floats, Ints]:
         """The vectors (m, d) and the lists (m, K) of the shoppers of a sample who have a vector."""
         queries, known = self.queries(sample, way)
         return queries, self._top(queries, sample, known)
@@ -77,7 +80,7 @@ class Trial:
             queries, learnt.item_vectors, learnt.item_biases, K, exclude=sample.seen[known]
         )[0]
 
-    def queries(self, sample: Sample, way: str) -> tuple[Floats, npt.NDArray[np.int64]]:
+    def queries(self, sample: Sample, way: Way) -> tuple[Floats, npt.NDArray[np.int64]]:
         """The (m, d) vectors of shoppers who have one, and the m rows of the sample they are."""
         found: list[Floats] = []
         known: list[int] = []
@@ -86,7 +89,7 @@ class Trial:
             own = self.learnt.shopper_vectors[shopper] if self.trained[shopper] else None
             vector = personal_vector(
                 sample.histories.of(shopper, self.learnt.item_vectors, own),
-                {"shopper_vector": way},
+                way,
                 weights=weights,
                 norm=self.norm,
                 learnt_at=moment(self.learnt_at),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from reco_plugin import conf
 from reco_plugin.datasets.weights import EventWeights
 from reco_plugin.stores.base import History, PastEvent
-from reco_plugin.trainers.foldin import fold_in, mean_norm, recency_weights
+from reco_plugin.trainers.foldin import RECENCY, fold_in, mean_norm, recency_weights
 from reco_plugin.types import EventKind, Floats
 
 
@@ -30,9 +30,11 @@ def personal_vector(
     `config["shopper_vector"]` is 'fold_in' (the mean of recent items, weighted by kind and recency,
     rescaled to `norm`) or 'trained': the run's own vector, in which events after `learnt_at` are
     blended by their share of the weight of the whole history, so that news always counts.
+    `config["recency"]` is the weight of an event relative to the next newer one.
     """
     known = EventWeights.from_settings().weights if weights is None else weights
-    events, strengths = _strengths(history.events, known, now)
+    recency = float(config.get("recency", RECENCY))
+    events, strengths = _strengths(history.events, known, recency, now)
     if config.get("shopper_vector") != "trained" or history.vector is None:
         if not events:
             return history.vector
@@ -62,14 +64,17 @@ def _blend(
 
 
 def _strengths(
-    events: Sequence[PastEvent], weights: Mapping[EventKind, float], now: dt.datetime | None
+    events: Sequence[PastEvent],
+    weights: Mapping[EventKind, float],
+    recency: float,
+    now: dt.datetime | None,
 ) -> tuple[list[PastEvent], npt.NDArray[Any]]:
     """The events that tell something, newest first, and how much each counts, (m,)."""
     telling = [event for event in events if event.vector is not None and weights.get(event.kind)]
     kinds = np.array([weights[event.kind] for event in telling])
     if not (kinds > 0).any():
         return [], kinds[:0]
-    return telling, kinds * recency_weights(len(telling)) * _decay(telling, now)
+    return telling, kinds * recency_weights(len(telling), recency) * _decay(telling, now)
 
 
 def _decay(events: Sequence[PastEvent], now: dt.datetime | None) -> npt.NDArray[Any]:

@@ -18,6 +18,7 @@ from reco_plugin.exceptions import AlreadyRunning, StoreError, TrainingFailed
 from reco_plugin.jobs import artefacts
 from reco_plugin.jobs import prune as pruning
 from reco_plugin.jobs import train as job
+from reco_plugin.jobs.evaluate import way as way_of
 from reco_plugin.jobs.lease import only_one
 from reco_plugin.jobs.publish import active_run, handle
 from reco_plugin.jobs.sync_items import sync_items
@@ -180,13 +181,13 @@ def test_the_evaluator_lists_what_pipeline_and_store_serve(shop):
     )
     sample = everyone(log, seed=0)
     keys = log.items.to_python()
-    for way in ("fold_in", "trained"):
+    for way in (way_of("fold_in", 0.8), way_of("fold_in", 0.95), way_of("trained", 0.5)):
         _, lists = trial.answers(sample, way)
         for row in range(0, len(lists), 7):
             shopper = log.shoppers.key(int(sample.shoppers[row]))
             vector = personal_vector(
                 store.history(handle(run), shopper, conf.settings.HISTORY),
-                {"shopper_vector": way},
+                way,
                 weights=EventWeights.from_settings().weights,
                 norm=run.dataset["norm"],
                 learnt_at=run.created_at,

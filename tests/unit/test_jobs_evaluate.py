@@ -169,7 +169,7 @@ def test_a_shopper_without_a_vector_is_judged_by_what_the_ladder_gives_them():
     trial = Trial.of(dataset, learnt_from(dataset))
     sample = everyone(log, seed=0)
     fallback = np.arange(2 * K, dtype=np.int32).reshape(2, K)
-    lists = trial.lists(sample, "fold_in", fallback)
+    lists = trial.lists(sample, {"shopper_vector": "fold_in"}, fallback)
     assert list(lists[0]) == list(fallback[0])
     assert list(lists[1]) != list(fallback[1])
 

@@ -82,6 +82,14 @@ def test_the_newest_and_the_strongest_event_weigh_most():
     found = personal_vector(History(events=events, vector=None), {}, weights=WEIGHTS, norm=2.0)
     assert found[0] > found[1] > 0
     assert np.linalg.norm(found) == pytest.approx(2.0)
+    slow, quick = (
+        personal_vector(
+            History(events=events, vector=None), {"recency": recency}, weights=WEIGHTS, norm=2.0
+        )
+        for recency in (0.95, 0.5)
+    )
+    assert slow[1] / slow[0] == pytest.approx(0.95)
+    assert quick[1] / quick[0] == pytest.approx(0.5)
     carted = (event([1, 0], days=0), event([0, 1], EventKind.ADD_TO_CART, days=0))
     found = personal_vector(History(events=carted, vector=None), {}, weights=WEIGHTS, norm=2.0)
     assert found[1] > found[0]
