@@ -3,7 +3,7 @@
 In, sent by the shop (always with `send` or `send_robust`; our receivers never raise):
 
 * `product_viewed(sender, request, product)`
-* `basket_item_added(sender, request, product, quantity=1)`
+* `basket_item_added(sender, request, product, quantity=1, price=None)`
 * `basket_item_removed(sender, request, product, quantity=1)`
 * `order_completed(sender, order, request=None)`
 * `order_refunded(sender, order, lines=None, request=None)`
