@@ -15,15 +15,11 @@ from django.db import connections, transaction
 from django.db.models import (
     Exists,
     F,
-    Field,
-    Func,
-    IntegerField,
     Model,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
-    Value,
 )
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -37,20 +33,6 @@ from reco_plugin.stores.base import Within
 from reco_plugin.types import EventKind, Key
 
 GROUP = "reco_group"
-
-
-class Place(Func):
-    """Where in a list of keys a product's own key stands, in PostgreSQL."""
-
-    function = "array_position"
-    output_field = IntegerField()
-
-    def __init__(self, keys: list[Key]) -> None:
-        super().__init__(Value(keys, output_field=_Array()), F("pk"))
-
-
-class _Array(Field):  # type: ignore[type-arg]
-    """A list handed to the driver as it is."""
 
 
 class Eligibility:
@@ -68,18 +50,16 @@ class Eligibility:
         self.excluded = self.excluded.union(keys)
         self._past_is_known = self._past_is_known or whole
 
-    def live(
-        self, keys: Sequence[Key], *, sensitive: bool, most: int
-    ) -> dict[Key, tuple[Any, Key]]:
-        """Key → (live product, key of its group) of those of `keys` that may be shown.
+    @property
+    def has_groups(self) -> bool:
+        """Can two products be one tile?"""
+        return self._group is not None
 
-        The first `most` in the order of `keys` are enough where no two of them can be one tile.
-        """
-        queryset = self._narrowed(sensitive).filter(pk__in=keys)
+    def live(self, keys: Sequence[Key], *, sensitive: bool) -> dict[Key, tuple[Any, Key]]:
+        """Key → (live product, key of its group) of those of `keys` that may be shown."""
+        queryset = self._narrowed(sensitive).filter(pk__in=keys).order_by()
         if self._group is not None:
             queryset = queryset.annotate(**{GROUP: self._group})
-        elif connections[self._ask.using].vendor == "postgresql":
-            return self._first(queryset, keys, most)
         return {product.pk: (product, getattr(product, GROUP, product.pk)) for product in queryset}
 
     def within(self, groups: Collection[Key], *, sensitive: bool) -> Within | None:
@@ -93,16 +73,6 @@ class Eligibility:
         except EmptyResultSet:
             return None
         return Within(sql=sql, params=tuple(params))
-
-    def _first(
-        self, queryset: QuerySet[Any], keys: Sequence[Key], most: int
-    ) -> dict[Key, tuple[Any, Key]]:
-        """The first `most`; all of them where a join of the shop's repeats rows."""
-        rows = list(queryset.order_by(Place(list(keys)))[:most])
-        found = {product.pk: (product, product.pk) for product in rows}
-        if len(found) < len(rows) == most:
-            return {product.pk: (product, product.pk) for product in queryset}
-        return found
 
     # --- the parts ---------------------------------------------------------------------------
 

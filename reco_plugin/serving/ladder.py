@@ -7,7 +7,9 @@ nothing but that rung; what a better rung found stays, the next one fills up.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 
 from django.db import Error, ProgrammingError
 
@@ -39,7 +41,7 @@ def climb(ask: Ask) -> Filling:
 
 def _try(rung: Rung, rungs: Rungs, *, again: bool = True) -> None:
     try:
-        with _window(rungs):
+        with _window(rungs, rungs.settings(rung)):
             rungs.fill(rung)
     except NothingToGoBy as reason:
         rungs.filling.note(f"{rung}: {reason}")
@@ -50,8 +52,10 @@ def _try(rung: Rung, rungs: Rungs, *, again: bool = True) -> None:
             _failed(rung, rungs, error)
 
 
-def _window(rungs: Rungs) -> AbstractContextManager[None]:
-    return bounded(rungs.ask.using, conf.settings.STATEMENT_TIMEOUT_MS)
+def _window(
+    rungs: Rungs, settings: Mapping[str, str] = MappingProxyType({})
+) -> AbstractContextManager[None]:
+    return bounded(rungs.ask.using, conf.settings.STATEMENT_TIMEOUT_MS, settings)
 
 
 def _has_moved(rungs: Rungs) -> bool:

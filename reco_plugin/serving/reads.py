@@ -1,15 +1,26 @@
 """Reads with a time limit that cannot leak into the shop's own queries.
 
-A SET LOCAL outlives a released savepoint, so ours is never released with work in it: it is rolled
-back, and with it the setting. Our reads write nothing, so there is nothing to lose.
+Outside a transaction the settings travel in one message with each statement: PostgreSQL makes one
+transaction of it, and a SET LOCAL ends with that. Inside the shop's transaction they would outlive
+even a released savepoint, so ours is rolled back, and with it the settings; they travel with the
+first statement, and our reads write nothing, so there is nothing to lose. Either way the clock starts
+anew for each statement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
 
+import psycopg
 from django.db import DatabaseError, Error, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.sql import SQL
+
+from reco_plugin.stores import in_force
 
 QUERY_CANCELED = "57014"
 
@@ -19,11 +30,13 @@ class Unavailable(Exception):
 
 
 @contextmanager
-def bounded(using: str, milliseconds: int) -> Iterator[None]:
+def bounded(
+    using: str, milliseconds: int, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[None]:
     """Statements in here may take `milliseconds` each; whatever happens, the connection is as before.
 
-    Raises Unavailable when no statement can be run at all. Databases other than PostgreSQL are read
-    plainly.
+    `settings` are made for the same statements (see `stores.in_force`). Raises Unavailable when no
+    statement can be run at all. Databases other than PostgreSQL are read plainly.
     """
     connection = connections[using]
     if connection.in_atomic_block and connection.needs_rollback:
@@ -31,10 +44,76 @@ def bounded(using: str, milliseconds: int) -> Iterator[None]:
     if connection.vendor != "postgresql":
         yield
         return
-    with _opened(using), connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(milliseconds)])
+    made = _set_config(("statement_timeout", str(milliseconds)), *settings.items())
+    alone = _alone(connection)
+    with (
+        _kept_usable(connection) if alone else _opened(using),
+        connection.execute_wrapper(_Preamble(made, always=alone)),
+        in_force.made(using, settings),
+    ):
         yield
-        transaction.set_rollback(True, using=using)
+        if not alone:
+            transaction.set_rollback(True, using=using)
+
+
+def _alone(connection: BaseDatabaseWrapper) -> bool:
+    """Is each message a transaction of its own, and can it hold two statements?"""
+    try:
+        autocommit = connection.get_autocommit()
+    except Error as error:
+        raise _unavailable(error) from error
+    return (
+        autocommit
+        and not connection.in_atomic_block
+        and not getattr(connection.features, "uses_server_side_binding", True)
+    )
+
+
+class _Preamble:
+    """Makes settings in one message with the first statement, or with every one."""
+
+    def __init__(self, sql: str, *, always: bool) -> None:
+        self._sql, self._always, self._sent = sql, always, False
+
+    def __call__(
+        self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
+    ) -> Any:
+        if self._sent and not self._always:
+            return execute(sql, params, many, context)
+        self._sent = True
+        cursor = context["cursor"].cursor
+        if many or not isinstance(sql, str) or not isinstance(cursor, psycopg.ClientCursor):
+            return self._apart(execute, sql, params, many, context)
+        answer = execute(f"{self._sql}; {sql}", params, many, context)
+        cursor.nextset()
+        return answer
+
+    def _apart(
+        self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
+    ) -> Any:
+        """In a transaction the settings stand when they were made by a statement of their own."""
+        if not self._always:
+            with context["connection"].cursor() as own:
+                own.execute(self._sql)
+        return execute(sql, params, many, context)
+
+
+@lru_cache(maxsize=256)
+def _set_config(*settings: tuple[str, str]) -> str:
+    """One statement; its values hold no '%', which would ask for a parameter."""
+    made = (SQL("set_config({}, {}, true)").format(*setting) for setting in settings)
+    return SQL("SELECT {}").format(SQL(", ").join(made)).as_string(None)
+
+
+@contextmanager
+def _kept_usable(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """A connection that is lost here is closed, so that the next read makes a new one."""
+    try:
+        yield
+    except Error:
+        if getattr(connection.connection, "closed", False):
+            connection.close()
+        raise
 
 
 @contextmanager
@@ -47,8 +126,12 @@ def _opened(using: str) -> Iterator[None]:
             yield
     except Error as error:
         if not entered:
-            raise Unavailable(str(error).strip() or type(error).__name__) from error
+            raise _unavailable(error) from error
         raise
+
+
+def _unavailable(error: Error) -> Unavailable:
+    return Unavailable(str(error).strip() or type(error).__name__)
 
 
 def why(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from django.utils import timezone
@@ -17,6 +17,8 @@ from reco_plugin.serving.eligibility import Eligibility
 from reco_plugin.serving.filling import Filling
 from reco_plugin.serving.keys import key_of
 from reco_plugin.serving.past import Past
+from reco_plugin.serving.share import share_of
+from reco_plugin.stores.base import Store, Tuned
 from reco_plugin.types import Candidate, Key, Rung
 
 SOURCES: dict[Rung, Source] = {
@@ -49,6 +51,7 @@ class Rungs:
         self.filling = filling
         self.live = pointers.recall(ask.using, ask.site)
         self._eligibility = Eligibility(ask)
+        self._share = share_of(ask.using, ask.site)
         self._reader: Reader | None = None
         self._past: Past | None = None
 
@@ -64,6 +67,14 @@ class Rungs:
         if rung in VECTOR_RUNGS and len(candidates) >= query.k:
             self._widen(source, query, reader)
             self._top_up(source, query, reader)
+
+    def settings(self, rung: Rung) -> Mapping[str, str]:
+        """What the store wants set while this rung reads, as far as that is known without reading."""
+        run = self.live.personal if self.live and rung in VECTOR_RUNGS else None
+        if run is None:
+            return {}
+        store: Store | Tuned = backends.store(run.store)
+        return store.settings(run.handle) if hasattr(store, "settings") else {}
 
     def look_again(self) -> None:
         """Read which runs are live, and forget what was read of those that were."""
@@ -146,17 +157,21 @@ class Rungs:
         """Add the candidates that may be shown, in their order; returns how many."""
         shown = (item.key for item in self.filling.items)
         offered = ordered(candidates, without=self._eligibility.excluded.union(shown))
-        taken = 0
-        for at in range(0, len(offered), BATCH):
-            batch = offered[at : at + BATCH]
-            if self.filling.missing <= 0:
-                break
+        taken, at = 0, 0
+        while at < len(offered) and self.filling.missing > 0:
+            batch = offered[at : at + self._batch(first=at == 0)]
             keys = [candidate.key for candidate in batch]
-            live = self._eligibility.live(
-                keys, sensitive=self._may_be_sensitive(rung), most=self.filling.missing
-            )
+            live = self._eligibility.live(keys, sensitive=self._may_be_sensitive(rung))
+            self._share.learn(len(live), len(batch))
             taken += self.filling.take(batch, live, self._run_number(rung))
+            at += len(batch)
         return taken
+
+    def _batch(self, *, first: bool) -> int:
+        """Candidates to read live rows of: as few as fill the slate, where no two can be one tile."""
+        if first and not self._eligibility.has_groups:
+            return min(BATCH, self._share.enough_for(self.filling.missing))
+        return BATCH
 
     def _widen(self, source: Source, query: Query, reader: Reader) -> None:
         """Ask the index once more, for as many as the share of eligible products suggests."""

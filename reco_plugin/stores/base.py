@@ -125,3 +125,11 @@ class Store(Protocol):
     def check(self) -> Sequence[str]:
         """What stands in the way of using this store here, in plain words; empty when nothing."""
         ...
+
+
+class Tuned(Protocol):
+    """What a store may have besides: settings that a caller can make once for several reads."""
+
+    def settings(self, handle: Handle) -> Mapping[str, str]:
+        """The database settings that `nearest` wants for this run, see `stores.in_force`."""
+        ...

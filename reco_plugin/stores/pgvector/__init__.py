@@ -7,7 +7,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -144,6 +144,10 @@ class PgvectorStore:
             for near, distance in found
             if distance is not None and distance == distance  # noqa: PLR0124 (NaN is not)
         ]
+
+    def settings(self, handle: Handle) -> Mapping[str, str]:
+        """See `Tuned.settings`."""
+        return queries.settings(queries.Plan.of(handle.state, "nearest"), handle.state["rows"])
 
     # --- asking -------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from reco_plugin.models import Interaction
+from reco_plugin.stores import in_force
 from reco_plugin.stores.base import History, PastEvent, Within
 from reco_plugin.stores.pgvector import wire
 from reco_plugin.stores.pgvector.tables import Tables
@@ -168,12 +170,15 @@ def fetch(database: str, statement: Statement, plan: Plan, rows: int) -> list[tu
     transaction of what arrives in one message, so nothing is left on a pooled connection either.
     """
     connection = connections[database]
-    settings = _settings(plan, rows)
+    wanted = settings(plan, rows)
     with connection.cursor() as cursor:
+        if in_force.holds(database, wanted):
+            cursor.execute(statement.sql, statement.params)
+            return list(cursor.fetchall())
         if not _binds_on_client(cursor):
-            return _fetch_apart(connection, settings, statement)
+            return _fetch_apart(connection, _stated(plan, rows), statement)
         inside = connection.in_atomic_block or not connection.get_autocommit()
-        cursor.execute(_together(settings, statement.sql, inside), statement.params)
+        cursor.execute(_together(_stated(plan, rows), statement.sql, inside), statement.params)
         while cursor.description is None or cursor.description[0].name == "set_config":
             cursor.nextset()
         found: list[tuple[Any, ...]] = cursor.fetchall()
@@ -194,7 +199,7 @@ def _fetch_apart(
 ) -> list[tuple[Any, ...]]:
     """With server-side binding a message holds one statement only."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        savepoint = connection.savepoint()
+        savepoint = connection.savepoint() or ""
         cursor.execute(settings)
         cursor.execute(statement.sql, statement.params)
         found: list[tuple[Any, ...]] = cursor.fetchall()
@@ -207,8 +212,8 @@ def _binds_on_client(cursor: Any) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _settings(plan: Plan, rows: int) -> str:
-    """JIT would spend more on compiling than these reads take."""
+def settings(plan: Plan, rows: int) -> Mapping[str, str]:
+    """What a read by `plan` wants set. JIT would spend more on compiling than these reads take."""
     values = {"jit": "off"}
     if plan.kind is not None:
         values |= {
@@ -216,8 +221,13 @@ def _settings(plan: Plan, rows: int) -> str:
             "hnsw.iterative_scan": "strict_order",
             "hnsw.max_scan_tuples": str(max(rows, MIN_SCAN_TUPLES)),
         }
+    return MappingProxyType(values)
+
+
+@lru_cache(maxsize=256)
+def _stated(plan: Plan, rows: int) -> str:
     return "SELECT " + ", ".join(
-        f"set_config('{name}', '{value}', true)" for name, value in values.items()
+        f"set_config('{name}', '{value}', true)" for name, value in settings(plan, rows).items()
     )
 
 
