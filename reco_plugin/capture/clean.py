@@ -14,7 +14,7 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import connections, models
 
-from reco_plugin import conf
+from reco_plugin import clock, conf
 from reco_plugin.capture import drops
 from reco_plugin.types import Key, ShopEvent
 
@@ -44,10 +44,8 @@ def clean(event: ShopEvent, now: dt.datetime) -> ShopEvent:
 
 def clamp(at: dt.datetime, now: dt.datetime, oldest: dt.timedelta | None = OLDEST) -> dt.datetime:
     """`at` in UTC, or `now` when it lies in the future or more than `oldest` back (None: any age)."""
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=dt.UTC)
     try:
-        at = at.astimezone(dt.UTC)
+        at = (clock.aware(at) or now).astimezone(dt.UTC)
     except OverflowError:
         return now
     too_old = oldest is not None and at < now - oldest

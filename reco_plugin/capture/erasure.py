@@ -12,9 +12,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.db import models, transaction
-from django.utils import timezone
 
-from reco_plugin import conf
+from reco_plugin import clock, conf
 from reco_plugin.capture.identity import shopper_id
 from reco_plugin.models import Click, Impression, Interaction, VisitorLink
 from reco_plugin.types import Key
@@ -60,7 +59,7 @@ def _mark(shoppers: Collection[uuid.UUID], site: int) -> None:
     links = VisitorLink.objects.using(conf.settings.DATABASE)
     links.bulk_create(
         [
-            VisitorLink(visitor=each, site=site, shopper=NOBODY, linked_at=timezone.now())
+            VisitorLink(visitor=each, site=site, shopper=NOBODY, linked_at=clock.now())
             for each in shoppers
         ],
         update_conflicts=True,
@@ -79,4 +78,5 @@ def erased_at(shoppers: Collection[uuid.UUID]) -> dict[uuid.UUID, dt.datetime]:
     marks = VisitorLink.objects.using(conf.settings.DATABASE).filter(shopper=NOBODY)
     if not shoppers or not marks.exists():
         return {}
-    return dict(marks.filter(visitor__in=shoppers).values_list("visitor", "linked_at"))
+    rows = marks.filter(visitor__in=shoppers).values_list("visitor", "linked_at")
+    return {visitor: clock.aware(moment) or moment for visitor, moment in rows}

@@ -14,9 +14,8 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.http import HttpRequest
-from django.utils import timezone
 
-from reco_plugin import backends, conf
+from reco_plugin import backends, clock, conf
 from reco_plugin.capture import bulk, drops
 from reco_plugin.capture.clean import clamp, currency, product_key, text
 from reco_plugin.capture.erasure import erased_at
@@ -142,7 +141,7 @@ class _Builder:
         self.site = site
         self.source = source
         self.buyer = buyer
-        self.now = timezone.now()
+        self.now = clock.now()
         self._shoppers: dict[tuple[Any, ...], Shopper] = {}
         self._products: dict[Any, Key] = {}
 

@@ -10,9 +10,8 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.http import HttpRequest
-from django.utils import timezone
 
-from reco_plugin import backends, conf
+from reco_plugin import backends, clock, conf
 from reco_plugin.capture import background, drops
 from reco_plugin.capture.clean import clean, product_key
 from reco_plugin.capture.gate import refusal, refusal_before_user
@@ -54,7 +53,7 @@ def track(
             event_id=event_id or uuid.uuid4(),
             kind=EventKind.parse(kind),
             product=_product(kind, product),
-            occurred_at=occurred_at or timezone.now(),
+            occurred_at=occurred_at or clock.now(),
             quantity=quantity,
             price=price,
             currency=currency,
@@ -116,7 +115,7 @@ def _complete(request: HttpRequest, event: partial[ShopEvent]) -> ShopEvent | No
     if shopper is None:
         _drop(request, reason or "nobody", site)
         return None
-    complete = clean(event(shopper=shopper, site=site), timezone.now())
+    complete = clean(event(shopper=shopper, site=site), clock.now())
     if complete.kind is EventKind.SEARCH and not complete.query:
         _drop(request, "empty_query", site)
         return None

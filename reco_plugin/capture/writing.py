@@ -13,9 +13,8 @@ from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
 from django.db import connections, transaction
-from django.utils import timezone
 
-from reco_plugin import conf
+from reco_plugin import clock, conf
 from reco_plugin.capture import bulk
 from reco_plugin.models import Interaction, VisitorLink
 from reco_plugin.types import EventKind, ShopEvent
@@ -63,7 +62,7 @@ def _most_rows(using: str) -> int:
 
 
 def _insert(events: Sequence[ShopEvent], using: str) -> int:
-    now = timezone.now()
+    now = clock.now()
     connection = connections[using]
     linked = tuple(_may_be_linked(event) for event in events)
     params: list[Any] = []
@@ -78,7 +77,7 @@ def _insert(events: Sequence[ShopEvent], using: str) -> int:
 
 
 def _insert_many(events: Sequence[ShopEvent], using: str) -> int:
-    now = timezone.now()
+    now = clock.now()
     connection = connections[using]
     return bulk.insert([_values(event, now, connection) for event in events], _COLUMNS, using)
 

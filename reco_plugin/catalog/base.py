@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -11,9 +10,8 @@ from django.apps import apps
 from django.db import models
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
-from django.utils import timezone
 
-from reco_plugin import conf
+from reco_plugin import clock, conf
 from reco_plugin.catalog.paths import field_of, first_field, first_text, follow
 from reco_plugin.types import CatalogItem, Key
 
@@ -168,7 +166,7 @@ class Catalog:
             tags=tuple(self._text(tag) for tag in _many(self.value(product, "tags"))),
             attributes=self.get_attributes(product),
             group=self.get_group(product),
-            available_since=_aware(self.value(product, "available_since")),
+            available_since=clock.aware(self.value(product, "available_since")),
             sensitive=self.is_sensitive(product, categories),
         )
 
@@ -267,11 +265,3 @@ def _many(value: Any) -> Iterable[Any]:
     if isinstance(value, models.Manager):
         return value.all()
     return (value,) if isinstance(value, str | models.Model) else value
-
-
-def _aware(value: Any) -> dt.datetime | None:
-    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        value = dt.datetime(value.year, value.month, value.day)  # noqa: DTZ001
-    if not isinstance(value, dt.datetime):
-        return None
-    return value if timezone.is_aware(value) else timezone.make_aware(value, dt.UTC)

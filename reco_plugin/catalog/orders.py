@@ -14,9 +14,8 @@ from typing import Any, ClassVar
 from django.apps import apps
 from django.core.exceptions import FieldError
 from django.db import models
-from django.utils import timezone
 
-from reco_plugin import conf
+from reco_plugin import clock, conf
 from reco_plugin.exceptions import MappingError
 from reco_plugin.types import Key
 
@@ -256,8 +255,8 @@ def _line(key: Key, values: dict[str, Any]) -> OrderLine:
         visitor=_text(values.get("visitor")),
         guest=_text(values.get("guest")),
         status=_text(values.get("status")),
-        placed_at=moment(values.get("placed_at")),
-        changed_at=moment(values.get("changed_at")),
+        placed_at=clock.aware(values.get("placed_at")),
+        changed_at=clock.aware(values.get("changed_at")),
     )
 
 
@@ -284,15 +283,6 @@ def _price(value: Any) -> Decimal | None:
     if not price.is_finite() or not 0 <= price < MOST_PRICE:
         raise BrokenLine("bad_price")
     return price
-
-
-def moment(value: Any) -> dt.datetime | None:
-    """A date or a time as an aware time; None for anything else."""
-    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        value = dt.datetime(value.year, value.month, value.day)  # noqa: DTZ001
-    if not isinstance(value, dt.datetime):
-        return None
-    return value if timezone.is_aware(value) else timezone.make_aware(value, dt.UTC)
 
 
 def _text(value: Any) -> str:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from django.db import connections
-from django.utils import timezone
 
-from reco_plugin import conf
+from reco_plugin import clock, conf
 from reco_plugin.datasets.blocks import Block, Progress, Reader
 from reco_plugin.datasets.copy import CopyReader
 from reco_plugin.datasets.interning import Interner, Rows
@@ -48,7 +47,7 @@ def read_log(
     alias = using or conf.settings.DATABASE
     keys = keys_of(Interaction._meta.get_field("product"))
     reader = _reader(alias, keys)
-    gathering = _Gathering(reader, keys, site, now or timezone.now(), include_sensitive)
+    gathering = _Gathering(reader, keys, site, now or clock.now(), include_sensitive)
     for block, share in reader.events(site, since, until):
         gathering.add(block)
         if progress is not None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from django.db import models
 
+from reco_plugin import clock
 from reco_plugin.datasets.blocks import (
     HAS_RATING,
     KIND_SHIFT,
@@ -69,10 +70,14 @@ class RowReader:
         return Block(
             shoppers=_uuids(shoppers),
             products=self._keys.pack(products),
-            at=np.asarray([(moment - _EPOCH) // _MICROSECOND for moment in moments], np.int64),
+            at=np.asarray([_microseconds(moment) for moment in moments], np.int64),
             detail=detail.astype(np.int32),
             ratings=np.asarray([one for one in ratings if one is not None], np.float64),
         )
+
+
+def _microseconds(moment: dt.datetime) -> int:
+    return ((clock.aware(moment) or moment) - _EPOCH) // _MICROSECOND
 
 
 def _uuids(values: Sequence[uuid.UUID]) -> bytes:

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils import timezone
-
-from reco_plugin import conf
+from reco_plugin import clock, conf
 from reco_plugin.datasets import (
     EventLog,
     EventWeights,
@@ -80,7 +78,7 @@ def gather(
     Shopper features are made when the trainer's `config` asks for them ('shopper_features').
     """
     days = conf.settings.WINDOW_DAYS
-    since = timezone.now() - dt.timedelta(days=days) if days > 0 else None
+    since = clock.now() - dt.timedelta(days=days) if days > 0 else None
     log = read_log(site, since=since, progress=progress)
     features = item_features(log.items, site=site)
     weights = EventWeights.from_settings()

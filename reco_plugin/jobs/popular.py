@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 from django.db import transaction
-from django.utils import timezone
 from scipy import sparse
 
-from reco_plugin import conf
+from reco_plugin import clock, conf
 from reco_plugin.catalog.base import SEPARATOR
 from reco_plugin.datasets import read_log
 from reco_plugin.datasets.splits import NEGATIVE
@@ -57,7 +56,7 @@ def popular(site: int = 1, *, activate: bool = True, progress: Progress | None =
         stages = Stages()
         with recorded(run, stages):
             with stages.stage("dataset"):
-                counted = count(site, days, timezone.now(), progress)
+                counted = count(site, days, clock.now(), progress)
                 paths = _categories(site)
             with stages.stage("fit"):
                 lists = list(ranked_lists(counted, paths))

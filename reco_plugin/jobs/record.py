@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import DatabaseError, connections
-from django.utils import timezone
 
-from reco_plugin import conf
+from reco_plugin import clock, conf
 from reco_plugin.exceptions import RecoError
 from reco_plugin.jobs.stages import Stages
 from reco_plugin.models import Run, RunStatus
@@ -27,7 +26,7 @@ def begin(site: int, kind: str, trainer: str, config: dict[str, Any]) -> Run:
     runs.filter(site=site, kind=kind, status__in=unfinished).update(
         status=RunStatus.FAILED,
         error="The process that ran it ended without a word (killed, or out of memory).",
-        finished_at=timezone.now(),
+        finished_at=clock.now(),
     )
     return runs.create(site=site, kind=kind, trainer=trainer, config=config)
 
@@ -68,7 +67,7 @@ def _fail(run: Run, words: str) -> None:
 
 
 def _finish(run: Run, stages: Stages) -> None:
-    run.finished_at = timezone.now()
+    run.finished_at = clock.now()
     run.timings = stages.seconds
     reconnect()
     try:

@@ -7,9 +7,8 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import models
-from django.utils import timezone
 
-from reco_plugin import backends, conf
+from reco_plugin import backends, clock, conf
 from reco_plugin.capture import drops
 from reco_plugin.capture.erasure import NOBODY, erase
 from reco_plugin.capture.identity import shopper_id
@@ -83,9 +82,7 @@ def _erase_late(site: int) -> int:
     """What shoppers marked as erased left before the mark, and what came for nobody since."""
     links = VisitorLink.objects.using(conf.settings.DATABASE).filter(site=site)
     marks = links.filter(shopper=NOBODY)
-    links.filter(shopper__in=marks.values("visitor")).update(
-        shopper=NOBODY, linked_at=timezone.now()
-    )
+    links.filter(shopper__in=marks.values("visitor")).update(shopper=NOBODY, linked_at=clock.now())
     return sum(_erase_rows(model, moment, marks) for model, moment in _MOMENTS)
 
 

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import models
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from reco_plugin import backends, conf
+from reco_plugin import backends, clock, conf
 from reco_plugin.capture import drops
 from reco_plugin.capture.orders import count_left_out, ours, save
 from reco_plugin.catalog import OrderMapping
-from reco_plugin.catalog.orders import OrderPage, moment
+from reco_plugin.catalog.orders import OrderPage, OrderState
 from reco_plugin.exceptions import MappingError
 from reco_plugin.models import OrderCursor
 from reco_plugin.stores.base import Progress
@@ -53,6 +52,10 @@ class OrderReport:
         ]
         if self.states:
             said.append("By status: " + _listed(self.states) + ".")
+        if set(self.states) == {OrderState.WAITING.value}:
+            said.append(
+                "None is paid: does `paid` hold the statuses as your order table spells them?"
+            )
         if self.left_out:
             said.append("Left out: " + _listed(self.left_out) + ".")
         return said
@@ -125,7 +128,7 @@ def _recent(mapping: OrderMapping, by: str, start: Any) -> Iterator[OrderPage]:
     days = conf.settings.ORDER_RESCAN_DAYS
     if not mapping.placed_at or days <= 0:
         return iter(())
-    since = timezone.now() - dt.timedelta(days=days)
+    since = clock.now() - dt.timedelta(days=days)
     unread = models.Q(**{f"{by}__isnull": True})
     if start is not None:
         unread |= models.Q(**{f"{by}__lt": start})
@@ -154,8 +157,8 @@ def _move_on(cursor: OrderCursor, by: str, page: OrderPage) -> None:
     if page.last is None:
         return
     value = page.last[0]
-    if at := moment(value):
-        cursor.mark = {"by": by, "at": min(at, timezone.now()).isoformat()}
+    if at := clock.aware(value):
+        cursor.mark = {"by": by, "at": min(at, clock.now()).isoformat()}
     elif isinstance(value, int):
         cursor.mark = {"by": by, "key": value}
     cursor.save()

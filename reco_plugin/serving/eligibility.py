@@ -22,9 +22,8 @@ from django.db.models import (
     Subquery,
 )
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
-from reco_plugin import conf
+from reco_plugin import clock, conf
 from reco_plugin.catalog import Catalog
 from reco_plugin.catalog.paths import first_field
 from reco_plugin.models import Interaction, Item
@@ -57,7 +56,9 @@ class Eligibility:
 
     def live(self, keys: Sequence[Key], *, sensitive: bool) -> dict[Key, tuple[Any, Key]]:
         """Key → (live product, key of its group) of those of `keys` that may be shown."""
-        queryset = self._narrowed(sensitive).filter(pk__in=keys).order_by()
+        queryset = self._narrowed(sensitive).filter(pk__in=keys)
+        if queryset.ordered:
+            queryset = queryset.order_by()
         if self._group is not None:
             queryset = queryset.annotate(**{GROUP: self._group})
         return {product.pk: (product, getattr(product, GROUP, product.pk)) for product in queryset}
@@ -121,7 +122,7 @@ class Eligibility:
 def bought_since() -> dt.datetime | None:
     """Purchases after this moment stay out; None when a purchase keeps nothing out."""
     days = conf.settings.EXCLUDE_PURCHASED_DAYS
-    return timezone.now() - dt.timedelta(days=days) if days > 0 else None
+    return clock.now() - dt.timedelta(days=days) if days > 0 else None
 
 
 def group_of_variant(catalog: Catalog) -> Coalesce | None:

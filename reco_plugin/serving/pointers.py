@@ -13,7 +13,7 @@ from typing import Any
 from django.core.signals import setting_changed
 from django.db.models.signals import post_delete, post_save
 
-from reco_plugin import conf
+from reco_plugin import clock, conf
 from reco_plugin.models import ActiveRun, Run
 from reco_plugin.pipeline import LiveRun
 from reco_plugin.signals import run_activated
@@ -60,7 +60,7 @@ def _live(run: Run) -> LiveRun:
         store=run.store,
         config=run.config,
         norm=float(run.dataset.get("norm") or 0.0),
-        learnt_at=run.created_at,
+        learnt_at=clock.aware(run.created_at),
     )
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from django.utils import timezone
-
-from reco_plugin import backends, conf
+from reco_plugin import backends, clock, conf
 from reco_plugin.pipeline import LiveRun, Reader, ordered
 from reco_plugin.retrieval import Personal, Popular, PopularInCategory, Query, Similar, Source
 from reco_plugin.retrieval.base import chain
@@ -102,7 +100,7 @@ class Rungs:
         return run
 
     def _personal(self, query: Query, run: LiveRun, reader: Reader) -> Query:
-        vector = self._read_past(reader).vector(run, timezone.now())
+        vector = self._read_past(reader).vector(run, clock.now())
         if vector is None:
             raise NothingToGoBy("no history the run knows")
         return replace(query, vector=vector, k=query.k + len(self._eligibility.excluded))

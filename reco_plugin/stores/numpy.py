@@ -6,7 +6,6 @@ that. Good for some 100 k products.
 
 from __future__ import annotations
 
-import datetime as dt
 import secrets
 import uuid
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from django.db import DatabaseError, connections, models, transaction
 from django.db.models import Max, QuerySet, Value
 from django.db.models.functions import Cast
 
-from reco_plugin import conf
+from reco_plugin import clock, conf
 from reco_plugin.exceptions import StoreError
 from reco_plugin.models import Interaction, VectorBlock
 from reco_plugin.stores import keys as shop_keys
@@ -253,7 +252,7 @@ def _past(rows: list[Any], space: Space | None) -> tuple[PastEvent, ...]:
         PastEvent(
             key=row[0],
             kind=EventKind(row[1]),
-            occurred_at=row[2] if row[2].tzinfo else row[2].replace(tzinfo=dt.UTC),
+            occurred_at=clock.aware(row[2]) or row[2],
             vector=space.vector(row[0]) if space else None,
         )
         for row in newest_first

@@ -6,7 +6,8 @@ from testapp.settings import DATABASES as _TESTAPP
 
 KEYSHOP = os.environ["KEYSHOP"]
 SECRET_KEY = "tests"
-USE_TZ = True
+USE_TZ = "KEYSHOP_NAIVE" not in os.environ
+TIME_ZONE = "UTC" if USE_TZ else "America/New_York"
 ALLOWED_HOSTS = ["*"]
 DATABASES = {"default": {**_TESTAPP["default"], "NAME": os.environ["KEYSHOP_DB"]}}
 INSTALLED_APPS = [

@@ -23,7 +23,7 @@ def shop(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["pgvector", "numpy", "sqlite"])
+@pytest.fixture(params=["pgvector", "numpy", "naive", "sqlite"])
 def place(request: pytest.FixtureRequest, shop: str, tmp_path: Path) -> Iterator[dict[str, str]]:
     """Where the shop keeps its data, and in which store."""
     if request.param == "sqlite":
@@ -35,7 +35,10 @@ def place(request: pytest.FixtureRequest, shop: str, tmp_path: Path) -> Iterator
     with psycopg.connect(url, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE IF EXISTS "{name}"')
         admin.execute(f'CREATE DATABASE "{name}"')
-        yield {"KEYSHOP_DB": name, "KEYSHOP_STORE": request.param}
+        if request.param == "naive":  # USE_TZ = False, in a time zone of its own
+            yield {"KEYSHOP_DB": name, "KEYSHOP_STORE": "pgvector", "KEYSHOP_NAIVE": "1"}
+        else:
+            yield {"KEYSHOP_DB": name, "KEYSHOP_STORE": request.param}
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 

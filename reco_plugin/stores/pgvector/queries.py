@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import psycopg
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from reco_plugin import clock
 from reco_plugin.models import Interaction
 from reco_plugin.stores import in_force
 from reco_plugin.stores.base import History, PastEvent, Within
@@ -152,7 +152,7 @@ def to_history(rows: Sequence[tuple[Any, ...]], to_key: Callable[[Any], Key]) ->
             PastEvent(
                 key=to_key(key),
                 kind=EventKind(kind),
-                occurred_at=_aware(at),
+                occurred_at=clock.aware(at) or at,
                 vector=None if raw is None else wire.decode(raw),
             )
             for key, kind, at, raw in rows
@@ -245,8 +245,3 @@ def _where(word: str, within: Within | None) -> tuple[str, tuple[Any, ...]]:
     if within is None:
         return "", ()
     return f"{word} key IN ({within.sql})", within.params
-
-
-def _aware(moment: dt.datetime) -> dt.datetime:
-    """USE_TZ = False makes Django read naive moments; ours are UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
