@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from reco_plugin.ranking import exclude, unique
 from reco_plugin.types import Candidate, Key
 
 
 def ordered(candidates: Sequence[Candidate], *, without: Collection[Key] = ()) -> list[Candidate]:
     """`candidates` as the source ranked them: each key once, none of `without`."""
-    seen = set(without)
-    kept = []
-    for candidate in candidates:
-        if candidate.key not in seen:
-            seen.add(candidate.key)
-            kept.append(candidate)
-    return kept
+    return unique(exclude(candidates, without))
