@@ -19,6 +19,7 @@
 | reco.W006 | RECO_ARTEFACT_DIR is served to the web |
 | reco.W007 | reco_plugin.urls is not included, so clicks are not counted |
 | reco.W008 | an attribute of the catalogue or the order mapping looks misspelt |
+| reco.W009 | the product has no get_absolute_url(), so its tiles lead nowhere |
 """
 
 from __future__ import annotations
@@ -107,6 +108,13 @@ def catalog(databases: Sequence[str]) -> Messages:
     if not found or product is None:
         return
     yield from _misspelt(found, Catalog)
+    if found.url is Catalog.url and not hasattr(product, "get_absolute_url"):
+        yield Caution(
+            f"{product.__name__} has no get_absolute_url(), so the tiles that show it lead nowhere.",
+            hint="Write one, or override url(product) of the catalogue.",
+            obj=found,
+            id="reco.W009",
+        )
     for name, path in _catalog_paths(found):
         if problem := _broken_path(product, path.split(".")):
             yield Error(

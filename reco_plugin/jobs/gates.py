@@ -82,7 +82,10 @@ def minimum_data(interactions: int, shoppers: int, limit: Limits) -> list[Gate]:
             name="interactions",
             passed=interactions >= limit.interactions,
             words=f"{interactions:,} interactions to learn from (needs {limit.interactions:,}, "
-            "RECO_MIN_INTERACTIONS)",
+            "RECO_MIN_INTERACTIONS)"
+            + (
+                "" if interactions else "; bring past orders in with reco_backfill, or send signals"
+            ),
             value=interactions,
             limit=limit.interactions,
         ),

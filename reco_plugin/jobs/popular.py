@@ -83,7 +83,7 @@ def count(site: int, days: int, now: dt.datetime, progress: Progress | None = No
             break
         notes.append(f"Only {events:,} events in {window} days, so the window was widened.")
     if not events:
-        return _newest(site, notes)
+        return _newest(site)
     scores = popularity(log.shopper[wanted], log.item[wanted], n_items=len(log.items))
     return Counted(items=log.items, scores=scores, events=events, days=window, notes=tuple(notes))
 
@@ -95,7 +95,7 @@ def _windows(days: int) -> Iterator[int]:
     yield 0
 
 
-def _newest(site: int, notes: list[str]) -> Counted:
+def _newest(site: int) -> Counted:
     rows = Item.objects.using(conf.settings.DATABASE).filter(site=site)
     newest = rows.order_by("-available_since", "pk").values_list("pk", flat=True)
     keys = list(newest.filter(available_since__isnull=False)[:LENGTH])
@@ -105,7 +105,7 @@ def _newest(site: int, notes: list[str]) -> Counted:
         scores=np.linspace(1, 0, num=len(keys), endpoint=False, dtype=np.float32),
         events=0,
         days=0,
-        notes=(*notes, "No event was recorded yet: the newest products stand in."),
+        notes=("No event was recorded yet: the newest products stand in.",),
     )
 
 

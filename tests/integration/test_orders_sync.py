@@ -352,3 +352,16 @@ def test_commands_report_in_words_and_in_json(products, settings):
         call_command("reco_sync_orders")
     with pytest.raises(CommandError, match="is no date"):
         call_command("reco_backfill", "--since", "yesterday")
+
+
+def test_statuses_that_are_spelt_otherwise_are_pointed_at(settings, monkeypatch, products):
+    class Shouting(TestOrders):
+        paid = ("PAID",)
+
+    monkeypatch.setattr("testapp.reco.Shouting", Shouting, raising=False)
+    settings.RECO_ORDERS = "testapp.reco.Shouting"
+    order = Order.objects.create(number="S1", state="paid")
+    Line.objects.create(order=order, product=products[0])
+    assert any("does `paid` hold" in line for line in backfill(dry_run=True).lines())
+    settings.RECO_ORDERS = "testapp.reco.TestOrders"
+    assert not any("does `paid` hold" in line for line in backfill(dry_run=True).lines())

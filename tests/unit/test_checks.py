@@ -206,6 +206,14 @@ def test_e005_statuses_without_a_status(settings):
     assert "status is empty" in message.msg
 
 
+def test_w009_tiles_that_lead_nowhere(settings):
+    settings.RECO_PRODUCT_MODEL = "testapp.Category"
+    settings.RECO_CATALOG = "reco_plugin.catalog.Catalog"
+    (message,) = checks.catalog()
+    assert message.id == "reco.W009"
+    assert "override url" in str(message.hint)
+
+
 def test_w007_urls_not_included(settings):
     assert checks.urls() == []
     settings.ROOT_URLCONF = "reco_plugin.urls"

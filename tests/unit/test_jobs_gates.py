@@ -42,6 +42,12 @@ def test_minimum_data_counts_both(interactions, shoppers, verdicts):
     assert [gate.passed for gate in found] == verdicts
 
 
+def test_minimum_data_says_where_a_history_comes_from_when_there_is_none():
+    none, some = (gates.minimum_data(count, 0, LIMIT)[0].words for count in (0, 1))
+    assert "reco_backfill" in none
+    assert "reco_backfill" not in some
+
+
 def test_minimum_data_says_what_there_is_and_what_is_needed():
     words = gates.minimum_data(12, 3, LIMIT)[0].words
     assert "12 interactions" in words
