@@ -458,7 +458,11 @@ def store(databases: Sequence[str]) -> Messages:
     if conf.settings.DATABASE not in databases:
         return
     try:
-        problems = list(backends.store().check())
+        found = backends.store()
+        advice = getattr(
+            found, "advice", tuple
+        )  # a store may have some; the contract asks for none
+        problems = [*found.check(), *advice()]
     except (RecoError, DatabaseError, LookupError) as error:
         problems = [str(error)]
     for problem in problems:

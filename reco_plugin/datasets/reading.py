@@ -52,6 +52,8 @@ def read_log(
         gathering.add(block)
         if progress is not None:
             progress("read", int(share * 100), 100)
+    if progress is not None:  # the last pages of the table may hold no event of this site
+        progress("read", 100, 100)
     return gathering.finish()
 
 

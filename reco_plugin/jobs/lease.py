@@ -38,7 +38,10 @@ def only_one(site: int, kind: str) -> Iterator[None]:
 
 def _took(connection: BaseDatabaseWrapper, number: int) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        cursor.execute(  # transaction_timeout is known from PostgreSQL 17 on
+            "SELECT set_config(name, '0', true) FROM pg_settings "
+            "WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
+        )
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
         return bool(cursor.fetchone()[0])
 

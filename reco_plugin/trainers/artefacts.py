@@ -61,12 +61,6 @@ def load(path: str | Path, sha256: str | None = None) -> tuple[Arrays, dict[str,
         ) from error
 
 
-def digest_of(path: str | Path) -> str:
-    """The sha256 of a file, in hex."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _check_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     for name, array in arrays.items():
         if name == META:

@@ -290,6 +290,16 @@ def test_progress_ends_at_the_end():
     assert told[-1] == ("read", 100, 100)
 
 
+def test_progress_ends_at_the_end_where_the_last_pages_hold_no_event_of_the_site(monkeypatch):
+    monkeypatch.setattr("reco_plugin.datasets.copy.PAGES", 1)
+    add_items()
+    add(*(event(0, 0, hours=hours) for hours in range(500)))
+    add(*(event(0, 0, hours=hours, site=2) for hours in range(500)))
+    told = []
+    read_log(1, now=NOW, progress=lambda stage, done, total: told.append((stage, done, total)))
+    assert told[-1] == ("read", 100, 100)
+
+
 def test_a_table_of_many_pages_is_read_whole(monkeypatch):
     monkeypatch.setattr("reco_plugin.datasets.copy.PAGES", 1)
     add_items()

@@ -10,8 +10,9 @@ from django.db import connection
 
 from reco_plugin import backends
 from reco_plugin.exceptions import AlreadyRunning, NotPublished, StoreError
+from reco_plugin.jobs import lease
 from reco_plugin.jobs import publish as publishing
-from reco_plugin.jobs.lease import only_one
+from reco_plugin.jobs.lease import _took, only_one
 from reco_plugin.jobs.prune import prunable, prune
 from reco_plugin.jobs.publish import activate, active_run, publish, rollback
 from reco_plugin.jobs.record import begin, recorded
@@ -244,6 +245,29 @@ def test_the_second_training_of_a_kind_refuses_politely():
         pass
     with only_one(1, "personal"):
         pass
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="needs advisory locks")
+def test_the_shops_time_limits_of_transactions_do_not_end_the_lease(monkeypatch):
+    asked = (
+        "SELECT name, setting FROM pg_settings "
+        "WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
+    )
+    seen = {}
+
+    def took(leased, number):
+        with leased.cursor() as cursor:
+            cursor.execute("SET SESSION idle_in_transaction_session_timeout = '1s'")
+        held = _took(leased, number)
+        with leased.cursor() as cursor:
+            cursor.execute(asked)
+            seen.update(cursor.fetchall())
+        return held
+
+    monkeypatch.setattr(lease, "_took", took)
+    with only_one(1, "personal"):
+        pass
+    assert set(seen.values()) == {"0"}
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="needs advisory locks")

@@ -359,6 +359,14 @@ def test_w005_store_in_the_way(monkeypatch, answer):
     assert "no vector extension" in message.msg
 
 
+def test_w005_tells_what_works_but_should_be_better(monkeypatch):
+    fake = FakeStore([])
+    fake.advice = lambda: ["pgvector 0.8.1 has known faults"]
+    monkeypatch.setattr(backends, "store", lambda name="": fake)
+    (message,) = checks.store(databases=["default"])
+    assert "known faults" in message.msg
+
+
 def test_w005_is_silent_unless_the_database_is_asked_for(monkeypatch):
     monkeypatch.setattr(backends, "store", lambda name="": FakeStore(["bad"]))
     assert checks.store(databases=None) == []
