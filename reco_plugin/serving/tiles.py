@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -78,7 +79,12 @@ def _href(slate: Slate, item: SlateItem, counting: bool) -> tuple[str, bool]:
             return reverse("reco:click", args=[measurement.click_token(slate, item)]), True
         except NoReverseMatch:
             logger.debug("reco_plugin.urls is not included; clicks are not counted")
-    return backends.catalog().url(item.product), False
+    return _harmless(backends.catalog().url(item.product)), False
+
+
+def _harmless(url: str) -> str:
+    """`url`, unless it is one that runs a script: a shop may let others write its products' addresses."""
+    return url if urlsplit(url).scheme in ("", "http", "https") else ""
 
 
 def _counts(request: HttpRequest | None) -> bool:

@@ -60,6 +60,16 @@ def test_pictures_are_lazy_and_described(shop, monkeypatch):
     assert 'src="/m/a&amp;b.png" alt="Thing 0" loading="lazy"' in html
 
 
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", " java\nscript:alert(1)", "data:text/html,x"]
+)
+def test_an_address_that_runs_a_script_is_left_out(shop, monkeypatch, url):
+    monkeypatch.setattr(Product, "get_absolute_url", lambda self: url)
+    html = render('{% recommend "popular" limit=1 %}')
+    assert 'href=""' in html
+    assert "script:" not in html
+
+
 def test_without_a_request_links_are_plain_and_nothing_is_recorded(shop):
     html = render('{% recommend "popular" limit=2 %}')
     assert f'href="/p/{shop.products[0].pk}/"' in html
