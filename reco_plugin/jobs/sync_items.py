@@ -61,6 +61,8 @@ class ItemSync:
     unchanged: int = 0
     removed: int = 0
     failed: int = 0
+    elsewhere: int = 0
+    """Products left alone because they are another site's."""
     vectors: int = 0
     """Products born after the live run that have a vector made of their features."""
     failures: list[Failure] = field(default_factory=list)
@@ -87,6 +89,11 @@ class ItemSync:
         told = [counts]
         if self.vectors:
             told.append(f"{self.vectors:,} products newer than the live run have a vector.")
+        if self.elsewhere:
+            told.append(
+                f"{self.elsewhere:,} were left alone: they are another site's. Let Catalog.products() return "
+                "this site's products only."
+            )
         told += [f"skipped {failure.key}: {failure.reason}" for failure in self.failures]
         if self.failed > len(self.failures):
             told.append(f"… and {self.failed - len(self.failures):,} more were skipped.")
@@ -127,10 +134,13 @@ def _sync_batch(
     catalog: Catalog, batch: Sequence[Any], site: int, report: ItemSync, dry_run: bool
 ) -> None:
     rows = list(_read(catalog, batch, site, report))
-    before = dict(
-        _items().filter(pk__in=[row.pk for row in rows]).values_list("pk", "content_hash")
-    )
+    known = _items().filter(pk__in=[row.pk for row in rows])
+    found = known.values_list("pk", "content_hash", "site")
+    before = {key: content for key, content, of in found if of == site}
+    taken = {key for key, _, of in found if of != site}
+    rows = [row for row in rows if row.pk not in taken]
     report.seen += len(batch)
+    report.elsewhere += len(taken)
     new = [row for row in rows if row.pk not in before]
     changed = [row for row in rows if before.get(row.pk, row.content_hash) != row.content_hash]
     report.unchanged += len(rows) - len(new) - len(changed)

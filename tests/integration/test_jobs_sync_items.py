@@ -228,3 +228,23 @@ def test_a_day_of_birth_becomes_a_moment():
     Product.objects.create(label="Old", born=dt.date(2020, 1, 2))
     sync_items()
     assert Item.objects.get().available_since == dt.datetime(2020, 1, 2, tzinfo=dt.UTC)
+
+
+def test_products_of_another_site_are_left_alone():
+    products(2)
+    sync_items(1)
+    report = sync_items(2)
+    assert (report.added, report.changed, report.elsewhere) == (0, 0, report.seen)
+    assert "another site's" in " ".join(report.lines())
+    assert set(Item.objects.values_list("site", flat=True)) == {1}
+
+
+def test_a_product_that_moved_to_another_site_follows(monkeypatch):
+    moved = products(2)[0]
+    sync_items(1)
+    everything = TestCatalog.products
+    monkeypatch.setattr(TestCatalog, "products", lambda self: everything(self).exclude(pk=moved.pk))
+    sync_items(1)
+    monkeypatch.setattr(TestCatalog, "products", lambda self: everything(self).filter(pk=moved.pk))
+    assert sync_items(2).added == 1
+    assert Item.objects.get(pk=moved.pk).site == 2
