@@ -20,6 +20,7 @@
 | reco.W007 | reco_plugin.urls is not included, so clicks are not counted |
 | reco.W008 | an attribute of the catalogue or the order mapping looks misspelt |
 | reco.W009 | the product has no get_absolute_url(), so its tiles lead nowhere |
+| reco.W010 | the order mapping does not say who bought |
 """
 
 from __future__ import annotations
@@ -180,6 +181,14 @@ def orders(databases: Sequence[str]) -> Messages:
         return
     yield from _misspelt(mapping, OrderMapping)
     yield from _order_paths(mapping, line)
+    if not (mapping.user or mapping.visitor or mapping.guest):
+        yield Caution(
+            f"{mapping.__name__} names neither user, visitor nor guest: every order counts as another "
+            "person's, and nobody is shown anything by what they bought.",
+            hint="Name at least one, e.g. user = 'order__user_id'.",
+            obj=mapping,
+            id="reco.W010",
+        )
     for name in ("paid", "cancelled", "refunded"):
         if getattr(mapping, name) and not mapping.status:
             yield Error(

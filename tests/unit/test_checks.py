@@ -178,6 +178,7 @@ class TypoOrders(OrderMapping):
     model = "testapp.Line"
     placed_at = "order__placed"
     quantity = "amount"
+    user = "order__customer_id"
     curency = "order__number"
 
 
@@ -191,7 +192,22 @@ def test_w008_misspelt_attributes(settings):
     assert mapped.hint == "Did you mean 'currency'?"
 
 
+class Nobody(OrderMapping):
+    model = "testapp.Line"
+    placed_at = "order__placed"
+    quantity = "amount"
+
+
+@pytest.mark.usefixtures("importable")
+def test_w010_orders_of_nobody(settings):
+    settings.RECO_ORDERS = f"{HERE}.Nobody"
+    (message,) = checks.orders()
+    assert message.id == "reco.W010"
+    assert "order__user_id" in str(message.hint)
+
+
 class NoStatus(OrderMapping):
+    user = "order__customer_id"
     model = "testapp.Line"
     placed_at = "order__placed"
     quantity = "amount"
