@@ -12,7 +12,7 @@ import statistics
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -58,6 +58,30 @@ SELECT e.product_id, e.kind, e.occurred_at, vector_send(i.embedding) FROM (
   WHERE site = 1 AND shopper = %s AND product_id IS NOT NULL
   ORDER BY occurred_at DESC, id DESC LIMIT 30
 ) e LEFT JOIN {items} i ON i.key = e.product_id ORDER BY e.occurred_at DESC, e.id DESC"""
+
+TASTE = """
+WITH past AS MATERIALIZED (
+  SELECT product_id, kind, occurred_at, id FROM reco_interaction
+  WHERE site = 1 AND shopper = %(shopper)s AND product_id IS NOT NULL
+  ORDER BY occurred_at DESC, id DESC LIMIT 30
+), telling AS (
+  SELECT i.embedding, ('{weights}'::real[])[e.kind] * {recency} ^ (row_number() OVER newest - 1)
+    * 0.5 ^ (extract(epoch FROM max(e.occurred_at) OVER () - e.occurred_at) / 7776000) AS weight
+  FROM past e JOIN {items} i ON i.key = e.product_id WHERE ('{weights}'::real[])[e.kind] <> 0
+  WINDOW newest AS (ORDER BY e.occurred_at DESC, e.id DESC)
+), taste AS MATERIALIZED (
+  SELECT l2_normalize(sum(embedding * array_fill(weight::real, ARRAY[{width}])::vector))
+    * array_fill({norm}::real, ARRAY[{width}])::vector || '[1]'::vector AS query FROM telling
+), near AS MATERIALIZED (
+  SELECT key, -(folded <#> (SELECT query FROM taste)) AS score FROM (
+    SELECT key, folded FROM {items}
+    ORDER BY (folded::{held}({dimension})) <#> (SELECT query::{held}({dimension}) FROM taste)
+    LIMIT {candidates}
+  ) first ORDER BY score DESC LIMIT {wanted}
+)"""
+LEFT_OUT = """(
+  SELECT product_id FROM past WHERE kind = 9 OR kind = 6 AND occurred_at >= now() - interval '30 days'
+)"""
 
 
 def run(bench: Bench) -> list[Row]:
@@ -140,14 +164,7 @@ class Bare:
         from reco_plugin.models import Run
 
         run = Run.objects.get()
-        space = run.store_state["nearest"]
-        names = {
-            "items": '"' + run.store_state["items"] + '"',
-            "held": space.get("held_as") or "vector",
-            "dimension": run.store_state["dimension"] + 1,
-            "candidates": 2 * CANDIDATES,
-            "wanted": CANDIDATES,
-        }
+        names = _names(run)
         self.norm = run.dataset["norm"]
         self.history = HISTORY.format(**names)
         self.nearest = (EXACT if exact else NEAR).format(**names) + live
@@ -168,12 +185,49 @@ class Bare:
         rows = rows.reshape(len(known), -1).astype(np.float64)
         newest = known[0][2]
         days = np.array([(newest - event[2]).total_seconds() for event in known]) / 86_400
-        weights = np.array([WEIGHT[event[1]] for event in known]) * 0.9 ** np.arange(len(known))
+        weights = np.array([WEIGHT[event[1]] for event in known]) * RECENCY ** np.arange(len(known))
         summed = (weights * 0.5 ** (days / 90)) @ rows
         vector = summed * (self.norm / np.sqrt(summed @ summed))
         return str([*vector.astype(np.float32).tolist(), 1.0])
 
 
+class Whole:
+    """The same slate in one statement: the taste is folded in by the database."""
+
+    def __init__(self, live: str, *, prepared: bool) -> None:
+        import psycopg
+        from django.db import connection
+
+        from reco_plugin.models import Run
+
+        live = live.replace("NOT p.id = ANY(%(left_out)s)", f"p.id NOT IN {LEFT_OUT}")
+        self.query = (TASTE + live).format(**_names(Run.objects.get()))
+        self.prepared = prepared
+        raw = connection.connection
+        self.cursor = psycopg.Cursor(raw) if prepared else psycopg.ClientCursor(raw)
+
+    def __call__(self, shopper: uuid.UUID) -> list[tuple[Any, ...]]:
+        self.cursor.execute(self.query, {"shopper": shopper}, prepare=self.prepared or None)
+        return self.cursor.fetchall()
+
+
+def _names(run: Any) -> dict[str, Any]:
+    space = run.store_state["nearest"]
+    return {
+        "items": '"' + run.store_state["items"] + '"',
+        "held": space.get("held_as") or "vector",
+        "dimension": run.store_state["dimension"] + 1,
+        "width": run.store_state["dimension"],
+        "candidates": 2 * CANDIDATES,
+        "wanted": CANDIDATES,
+        "norm": run.dataset["norm"],
+        "recency": RECENCY,
+        "weights": "{" + ",".join(str(WEIGHT.get(kind, 0.0)) for kind in range(1, 11)) + "}",
+    }
+
+
+Floor: TypeAlias = Bare | Whole
+RECENCY = 0.8
 WEIGHT = {1: 1.0, 2: 1.0, 5: 2.0, 3: 3.0, 4: -2.0, 6: 5.0, 8: 4.0, 9: -5.0}
 
 
@@ -184,10 +238,13 @@ def _left_out(events: Sequence[tuple[Any, ...]]) -> list[Any]:
     ]
 
 
-def _forms() -> dict[str, Bare]:
+def _forms() -> dict[str, Floor]:
+    shapes = (("correlated", LIVE), ("grouped", LIVE_GROUPED))
+    ways: dict[str, type[Floor]] = {"two statements": Bare, "one statement": Whole}
     return {
-        f"{shape}, {'prepared' if prepared else 'text'}": Bare(live, prepared=prepared)
-        for shape, live in (("correlated", LIVE), ("grouped", LIVE_GROUPED))
+        f"{way}, {shape}, {'prepared' if prepared else 'text'}": form(live, prepared=prepared)
+        for way, form in ways.items()
+        for shape, live in shapes
         for prepared in (True, False)
     }
 
@@ -196,7 +253,6 @@ def _forms() -> dict[str, Bare]:
 
 
 def _measure(shoppers: list[uuid.UUID], repeats: int) -> list[Row]:
-
     asked = _with_taste(shoppers, repeats + 400)
     warm, asked = asked[:400], asked[400:]
     _session()
@@ -205,6 +261,7 @@ def _measure(shoppers: list[uuid.UUID], repeats: int) -> list[Row]:
     best = min(speed, key=speed.__getitem__)
     for shopper in warm:
         _ours(shopper)
+    most = max(_statements(shopper) for shopper in warm[-100:])
     pairs = _pairs(asked, forms[best])
     took = timing(pairs)
     same, recall, floor_recall = _compare(warm[:100], forms[best])
@@ -212,11 +269,12 @@ def _measure(shoppers: list[uuid.UUID], repeats: int) -> list[Row]:
     return [
         Row.at_most(
             "reading statements",
-            _statements(warm[0]),
+            most,
             1,
             3,
             unit="reads",
-            ratio=_statements(warm[0]),
+            ratio=most,
+            note="the most of 100 slates",
         ),
         Row.at_least(
             "recall@8 of the slate, live filters applied",
@@ -282,7 +340,7 @@ def _seconds(call: Callable[[uuid.UUID], object], shopper: uuid.UUID) -> float:
     return time.perf_counter() - began
 
 
-def _pairs(shoppers: Sequence[uuid.UUID], floor: Bare) -> list[tuple[float, float]]:
+def _pairs(shoppers: Sequence[uuid.UUID], floor: Floor) -> list[tuple[float, float]]:
     """Each shopper is asked for by both; who goes first alternates, since the second finds pages warm."""
     pairs = []
     gc.collect()
@@ -305,7 +363,7 @@ def _statements(shopper: uuid.UUID) -> float:
     return float(sum(" FROM " in query["sql"] for query in captured))
 
 
-def _compare(shoppers: Sequence[uuid.UUID], floor: Bare) -> tuple[float, float, float]:
+def _compare(shoppers: Sequence[uuid.UUID], floor: Floor) -> tuple[float, float, float]:
     """Share of our tiles that the floor shows too, and the recall of both against an exact scan."""
     exact = Bare(LIVE, prepared=False, exact=True)
     alike, mine, bare = [], [], []

@@ -17,6 +17,7 @@ class ShopCatalog(Catalog):
     price = "price"
     category = "category"
     select_related = ("category__parent",)
+    eligible_for_all = True
 
     def eligible(self, queryset: QuerySet[Any], request: HttpRequest | None) -> QuerySet[Any]:
         """Live filters on price, and on stock that is an aggregate over stock records."""

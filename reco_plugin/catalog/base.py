@@ -51,6 +51,9 @@ class Catalog:
     image: ClassVar[str] = ""
     available_since: ClassVar[str] = ""
     attributes: ClassVar[Mapping[str, str]] = {}
+    eligible_for_all: ClassVar[bool] = False
+    """`eligible` looks at neither the request nor anything else that changes from one request to the
+    next: its SQL (never its answer) is then made once in five seconds, not for every slate."""
     select_related: ClassVar[tuple[str, ...]] = ()
     prefetch_related: ClassVar[tuple[str, ...]] = ()
 

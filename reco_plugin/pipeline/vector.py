@@ -12,7 +12,7 @@ import numpy.typing as npt
 from reco_plugin import conf
 from reco_plugin.datasets.weights import EventWeights
 from reco_plugin.stores.base import History, PastEvent
-from reco_plugin.trainers.foldin import RECENCY, fold_in, mean_norm, recency_weights
+from reco_plugin.trainers.foldin import RECENCY, fold_in, mean_norm
 from reco_plugin.types import EventKind, Floats
 
 
@@ -71,20 +71,24 @@ def _strengths(
 ) -> tuple[list[PastEvent], npt.NDArray[Any]]:
     """The events that tell something, newest first, and how much each counts, (m,)."""
     telling = [event for event in events if event.vector is not None and weights.get(event.kind)]
-    kinds = np.array([weights[event.kind] for event in telling])
-    if not (kinds > 0).any():
-        return [], kinds[:0]
-    return telling, kinds * recency_weights(len(telling), recency) * _decay(telling, now)
-
-
-def _decay(events: Sequence[PastEvent], now: dt.datetime | None) -> npt.NDArray[Any]:
-    """One half per RECO_HALF_LIFE_DAYS, as in training."""
+    kinds = [weights[event.kind] for event in telling]
+    if not any(kind > 0 for kind in kinds):
+        return [], np.empty(0)
     half_life = conf.settings.HALF_LIFE_DAYS
+    newest = now or telling[0].occurred_at
+    strengths = [
+        kind * recency**place * _decay(newest - event.occurred_at, half_life)
+        for place, (kind, event) in enumerate(zip(kinds, telling, strict=True))
+    ]
+    return telling, np.array(strengths)
+
+
+def _decay(age: dt.timedelta, half_life: float) -> float:
+    """One half per RECO_HALF_LIFE_DAYS, as in training. So few numbers are sooner done without NumPy."""
     if half_life <= 0:
-        return np.ones(len(events))
-    newest = now or events[0].occurred_at
-    days = [(newest - event.occurred_at).total_seconds() / 86_400 for event in events]
-    return np.exp2(-np.clip(days, 0.0, 100.0 * half_life) / half_life)
+        return 1.0
+    lives = age.total_seconds() / 86_400 / half_life
+    return float(0.5 ** min(max(lives, 0.0), 100.0))
 
 
 def _fold(vectors: Sequence[Floats | None], strengths: npt.NDArray[Any], norm: float) -> Floats:

@@ -7,7 +7,7 @@ shopper bought lately or dismissed, and sensitive products where the list would 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet, FieldDoesNotExist
@@ -27,6 +27,7 @@ from reco_plugin import clock, conf
 from reco_plugin.catalog import Catalog
 from reco_plugin.catalog.paths import first_field
 from reco_plugin.models import Interaction, Item
+from reco_plugin.serving import compiled
 from reco_plugin.serving.asking import Ask
 from reco_plugin.stores.base import Within
 from reco_plugin.types import EventKind, Key
@@ -40,7 +41,8 @@ class Eligibility:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._group = group_of_variant(ask.catalog)
-        self._allowed = self._ask_catalog()
+        self._kept = self._recall()
+        self._allowed = self._kept.allowed if self._kept else self._ask_catalog()
         self.excluded = ask.excluded
         self._past_is_known = ask.shopper is None or ask.shopper.is_new
 
@@ -56,12 +58,8 @@ class Eligibility:
 
     def live(self, keys: Sequence[Key], *, sensitive: bool) -> dict[Key, tuple[Any, Key]]:
         """Key → (live product, key of its group) of those of `keys` that may be shown."""
-        queryset = self._narrowed(sensitive).filter(pk__in=keys)
-        if queryset.ordered:
-            queryset = queryset.order_by()
-        if self._group is not None:
-            queryset = queryset.annotate(**{GROUP: self._group})
-        return {product.pk: (product, getattr(product, GROUP, product.pk)) for product in queryset}
+        products = self._products(keys, sensitive)
+        return {product.pk: (product, getattr(product, GROUP, product.pk)) for product in products}
 
     def within(self, groups: Collection[Key], *, sensitive: bool) -> Within | None:
         """Every product that may be shown but those of `groups`, as SQL; None when there is none."""
@@ -76,6 +74,23 @@ class Eligibility:
         return Within(sql=sql, params=tuple(params))
 
     # --- the parts ---------------------------------------------------------------------------
+
+    def _products(self, keys: Sequence[Key], sensitive: bool) -> Iterable[Any]:
+        queryset = self._narrowed(sensitive)
+        if self._kept is not None and self._past_is_known:
+            made = self._kept.compiled(sensitive, queryset, self._ask.using)
+            return made.rows(keys) if made else ()
+        queryset = queryset.filter(pk__in=keys).order_by()
+        return queryset if self._group is None else queryset.annotate(**{GROUP: self._group})
+
+    def _recall(self) -> compiled.Kept | None:
+        """Where the shop allows it, and no two products can be one tile, what was allowed a moment ago."""
+        using, catalog = self._ask.using, self._ask.catalog
+        if not catalog.eligible_for_all or self._group is not None:
+            return None
+        if connections[using].vendor != "postgresql":
+            return None
+        return compiled.recall(catalog, using) or compiled.keep(catalog, using, self._ask_catalog())
 
     def _ask_catalog(self) -> QuerySet[Any]:
         """The shop's own code runs outside our bounded reads, whose writes are always undone."""
