@@ -20,11 +20,10 @@ django.setup()
 from django.apps import apps  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
-from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from reco_plugin import recommend  # noqa: E402
+from reco_plugin import conf, recommend  # noqa: E402
 from reco_plugin.models import Click, Impression, Interaction  # noqa: E402
 from reco_plugin.types import EventKind  # noqa: E402
 
@@ -35,6 +34,7 @@ BROWSER = {"HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"}
 
 Product: Any = apps.get_model(settings.RECO_PRODUCT_MODEL)
 Line: Any = apps.get_model(settings.KEYSHOP, "Line")
+DATABASE = conf.settings.DATABASE
 is_text = Product._meta.pk.name == "sku"
 
 
@@ -75,7 +75,8 @@ def links(page: Any) -> list[str]:
     return [unescape(link) for link in re.findall(r'href="([^"]+)"', page.content.decode())]
 
 
-call_command("migrate", verbosity=0)
+for alias in settings.DATABASES:
+    call_command("migrate", database=alias, verbosity=0)
 call_command("check", fail_level="WARNING")
 products = stock_up()
 sell(products)
@@ -88,7 +89,7 @@ client.get("/product/", {"key": products[0].pk})
 client.get("/product/", {"key": products[2].pk})
 home = client.get("/")
 followed = client.get(links(home)[0])
-seen = Interaction.objects.filter(kind=EventKind.VIEW_ITEM).first()
+seen = Interaction.objects.using(DATABASE).filter(kind=EventKind.VIEW_ITEM).first()
 slate = recommend("similar", product=products[0], limit=4)
 lists = recommend("popular", category="Lamps", limit=4)
 
@@ -104,7 +105,6 @@ after = recommend("similar", product=products[0], limit=4)
 sys.stdout.write(
     json.dumps(
         {
-            "vendor": connection.vendor,
             "added": synced["added"],
             "purchases": imported["purchases"],
             "runs": [
@@ -112,17 +112,19 @@ sys.stdout.write(
                 for run in (popular, personal)
             ],
             "home": len(links(home)),
-            "rungs": sorted(set(Impression.objects.values_list("rung", flat=True))),
+            "rungs": sorted(set(Impression.objects.using(DATABASE).values_list("rung", flat=True))),
             "impressions": sum(
-                product.pk in {row.product_id for row in Impression.objects.all()}
+                product.pk in {row.product_id for row in Impression.objects.using(DATABASE).all()}
                 for product in products
             ),
             "followed": [followed.status_code, followed["Location"]],
             "clicked": [
                 Product.objects.get(pk=click.product_id).get_absolute_url()
-                for click in Click.objects.all()
+                for click in Click.objects.using(DATABASE).all()
             ],
-            "selected": Interaction.objects.filter(kind=EventKind.SELECT_ITEM).count(),
+            "selected": Interaction.objects.using(DATABASE)
+            .filter(kind=EventKind.SELECT_ITEM)
+            .count(),
             "viewed": seen is not None and seen.product_id == products[0].pk,
             "similar": [slate.rung, len(slate), [product.category for product in slate.products]],
             "popular": [lists.rung, [product.category for product in lists.products]],

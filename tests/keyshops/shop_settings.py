@@ -10,6 +10,13 @@ USE_TZ = "KEYSHOP_NAIVE" not in os.environ
 TIME_ZONE = "UTC" if USE_TZ else "America/New_York"
 ALLOWED_HOSTS = ["*"]
 DATABASES = {"default": {**_TESTAPP["default"], "NAME": os.environ["KEYSHOP_DB"]}}
+if "KEYSHOP_SECOND" in os.environ:  # sessions and the rest live in a database of their own
+    DATABASES = {
+        "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["KEYSHOP_SECOND"]},
+        "shop": DATABASES["default"],
+    }
+    DATABASE_ROUTERS = ["keyshops.router.Router"]
+    RECO_DATABASE = "shop"
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -23,7 +23,7 @@ def shop(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["pgvector", "numpy", "naive", "sqlite"])
+@pytest.fixture(params=["pgvector", "numpy", "naive", "second", "sqlite"])
 def place(request: pytest.FixtureRequest, shop: str, tmp_path: Path) -> Iterator[dict[str, str]]:
     """Where the shop keeps its data, and in which store."""
     if request.param == "sqlite":
@@ -37,6 +37,9 @@ def place(request: pytest.FixtureRequest, shop: str, tmp_path: Path) -> Iterator
         admin.execute(f'CREATE DATABASE "{name}"')
         if request.param == "naive":  # USE_TZ = False, in a time zone of its own
             yield {"KEYSHOP_DB": name, "KEYSHOP_STORE": "pgvector", "KEYSHOP_NAIVE": "1"}
+        elif request.param == "second":  # RECO_DATABASE is not 'default'
+            other = str(tmp_path / "default.db")
+            yield {"KEYSHOP_DB": name, "KEYSHOP_STORE": "pgvector", "KEYSHOP_SECOND": other}
         else:
             yield {"KEYSHOP_DB": name, "KEYSHOP_STORE": request.param}
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
