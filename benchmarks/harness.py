@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 _PARTS = {"__init__", "__main__", "harness", "settings"}
 
 POSTGRES = {
-    "shared_buffers": "256MB",
+    "shared_buffers": "1GB",
     "work_mem": "64MB",
     "maintenance_work_mem": "256MB",
     "max_wal_size": "4GB",

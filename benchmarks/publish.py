@@ -5,13 +5,14 @@ the ten nearest, again and again; every answer is compared, key by key and score
 the run it came from must say, so an answer mixed of two runs, or of half a run, is noticed. Figure:
 the slowest read between the start of the first publish and the end of the last prune. Floor: the
 median read of the same stretch of time, so that both see the same load of index builds on the
-machine's cores. The note gives slowest / median of the readers alone, before and after: what the
-machine itself does to a read.
+machine's cores. The note says what the publisher was doing at the slowest read, and gives slowest /
+median of the readers alone, before and after: what the machine itself does to a read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import statistics
@@ -31,7 +32,9 @@ TITLE = (
     "publish + activate + prune 100 k items while readers loop and a shop transaction stays open"
 )
 ITEMS, SHOPPERS, DIMENSION = 100_000, 20_000, 64
-READERS = 1
+READERS = 2
+PAUSE = 0.01
+"""Seconds a reader rests between two reads: most of a page is not ours."""
 QUERIES = 50
 PUBLISHES = 2
 BAR = 5.0
@@ -60,6 +63,7 @@ def _measure(
         bar.update()
         with _readers(folder) as seen, _shop_transaction():
             time.sleep(SETTLED)
+            _mark("before")
             steps["began"] = time.time()
             published += [
                 _cycle(runs[number], number, steps, bar.update)
@@ -70,6 +74,17 @@ def _measure(
     return seen, steps, published
 
 
+_marks: list[tuple[float, str]] = []
+
+
+def _mark(doing: str) -> None:
+    _marks.append((time.time(), doing))
+
+
+def _doing(at: float) -> str:
+    return next((doing for began, doing in reversed(_marks) if began <= at), "nothing")
+
+
 def _cycle(vectors: Any, number: int, steps: dict[str, float], tick: Any) -> dict[str, Any]:
     """One publish, activation and prune; adds their seconds to `steps`."""
     from reco_plugin.jobs.prune import prune
@@ -77,6 +92,7 @@ def _cycle(vectors: Any, number: int, steps: dict[str, float], tick: Any) -> dic
     began = time.perf_counter()
     state = _publish(vectors, number, tick)
     middle = time.perf_counter()
+    _mark("prune")
     prune(1, "personal", keep=0)
     tick()
     steps["publish"] = steps.get("publish", 0.0) + middle - began
@@ -89,8 +105,10 @@ def _publish(vectors: Any, number: int, tick: Any = lambda: None) -> dict[str, A
     from reco_plugin.models import Run
 
     run = Run.objects.create(kind="personal", trainer="benchmark", config={"number": number})
-    publish.publish(run, vectors)
+    _mark("publish")
+    publish.publish(run, vectors, lambda stage, done, total: _mark(f"{stage} {done}/{total}"))
     tick()
+    _mark("activate")
     publish.activate(run)
     tick()
     return dict(run.store_state)
@@ -182,6 +200,8 @@ def read(folder_name: str, number: str) -> None:
     queries, scores = np.load(folder / "queries.npy"), np.load(folder / "scores.npy", mmap_mode="r")
     keys = json.loads((folder / "keys.json").read_text())
     rows = {str(key): row for row, key in enumerate(keys)}
+    gc.collect()
+    gc.freeze()
     seen: dict[str, Any] = {"at": [], "seconds": [], "runs": [], "wrong": [], "recall": []}
     for turn in range(10**9):
         if turn == 20:
@@ -191,6 +211,7 @@ def read(folder_name: str, number: str) -> None:
         if (folder / "stop").exists():
             break
         _read_once(turn % QUERIES, queries, scores, rows, seen)
+        time.sleep(PAUSE)
     (folder / f"seen-{number}.json").write_text(json.dumps(seen))
 
 
@@ -239,11 +260,13 @@ def _shop_transaction() -> Iterator[None]:
 def _rows(
     seen: list[dict[str, Any]], steps: dict[str, float], states: list[dict[str, Any]], items: int
 ) -> list[Row]:
-    seconds, alone = _split(seen, steps.pop("began"), steps.pop("ended"))
+    began, ended = steps.pop("began"), steps.pop("ended")
+    seconds, alone = _split(seen, began, ended)
     wrong = sum(len(one["wrong"]) for one in seen)
     missed = sum(one["runs"] != list(range(PUBLISHES + 1)) for one in seen)
     slowest, median = max(seconds) * 1e3, statistics.median(seconds) * 1e3
     noise = max(alone) / statistics.median(alone)
+    worst = max((took, at) for one in seen for at, took in _during(one, began, ended))
     late = statistics.quantiles(seconds, n=1000)[-1] * 1e3
     recall = statistics.mean(value for one in seen for value in one["recall"])
     kind, each = states[-1]["nearest"]["index"], {k: v / PUBLISHES for k, v in steps.items()}
@@ -256,7 +279,8 @@ def _rows(
             unit="ms",
             note=f"{len(seconds)} reads, p99.9 {late:.1f} ms, {items} items, {kind}, "
             f"recall@10 {recall:.3f}; publish {each['publish']:.1f} s, "
-            f"prune {each['prune']:.2f} s; readers alone {noise:.1f}",
+            f"prune {each['prune']:.2f} s; slowest at '{_doing(sum(worst))}'; "
+            f"readers alone {noise:.1f}",
         ),
         Row.at_most(
             "answers not of one whole run",
@@ -273,8 +297,17 @@ def _split(
     seen: list[dict[str, Any]], began: float, ended: float
 ) -> tuple[list[float], list[float]]:
     """Seconds of the reads beside publishing, and of those before and after."""
-    during, alone = [], []
-    for one in seen:
-        for at, took in zip(one["at"], one["seconds"], strict=True):
-            (during if at + took >= began and at <= ended else alone).append(took)
+    during = [took for one in seen for _, took in _during(one, began, ended)]
+    alone = [
+        took
+        for one in seen
+        for at, took in zip(one["at"], one["seconds"], strict=True)
+        if at + took < began or at > ended
+    ]
     return during, alone
+
+
+def _during(one: dict[str, Any], began: float, ended: float) -> list[tuple[float, float]]:
+    """(start, seconds) of a reader's reads that overlap the publishing."""
+    reads = zip(one["at"], one["seconds"], strict=True)
+    return [(at, took) for at, took in reads if at + took >= began and at <= ended]
