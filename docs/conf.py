@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "django-reco-plugin"
-copyright = "2026, The reco_plugin team"
+copyright = "2026, The reco_plugin team"  # noqa: A001 - the name Sphinx reads
 release = metadata.version("django-reco-plugin")
 version = ".".join(release.split(".")[:2])
 extensions = ["myst_parser", "reference"]
