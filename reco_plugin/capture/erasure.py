@@ -63,7 +63,7 @@ def _mark(shoppers: Collection[uuid.UUID], site: int) -> None:
             for each in shoppers
         ],
         update_conflicts=True,
-        unique_fields=["visitor"],
+        unique_fields=["visitor", "site"],
         update_fields=["shopper", "linked_at"],
     )
 

@@ -61,8 +61,8 @@ def merge(visitor: uuid.UUID, site: int, user: Key) -> int | None:
         links = VisitorLink.objects.using(using)
         link = VisitorLink(visitor=visitor, site=site, shopper=shopper)
         links.bulk_create([link], ignore_conflicts=True)
-        owner = links.values_list("site", "shopper").get(visitor=visitor)
-        if owner != (site, shopper):
+        owner = links.values_list("shopper", flat=True).get(visitor=visitor, site=site)
+        if owner != shopper:
             return None
         guests = Interaction.objects.using(using).filter(site=site, shopper=visitor)
         return guests.update(shopper=shopper, user_id=user)

@@ -29,13 +29,19 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="VisitorLink",
             fields=[
-                ("visitor", models.UUIDField(primary_key=True, serialize=False)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 ("site", models.PositiveIntegerField(default=1)),
+                ("visitor", models.UUIDField()),
                 ("shopper", models.UUIDField(db_index=True)),
                 ("linked_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
                 "db_table": "reco_visitor_link",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("visitor", "site"), name="reco_visitor_link_one"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(

@@ -56,13 +56,17 @@ class Interaction(models.Model):
 class VisitorLink(models.Model):
     """A guest who turned out to be a user: late events under the visitor id belong to the user."""
 
-    visitor = models.UUIDField(primary_key=True)
+    id = models.BigAutoField(primary_key=True)
     site = models.PositiveIntegerField(default=1)
+    visitor = models.UUIDField()
     shopper = models.UUIDField(db_index=True)
     linked_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         db_table = "reco_visitor_link"
+        constraints = [
+            models.UniqueConstraint(fields=["visitor", "site"], name="reco_visitor_link_one")
+        ]
 
     def __str__(self) -> str:
         return f"{self.visitor} is {self.shopper}"

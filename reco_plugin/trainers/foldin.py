@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from reco_plugin.types import Floats
 
@@ -18,11 +17,6 @@ RECENCY = 0.8
 """Weight of an event relative to the next newer one."""
 
 _TINY = 1e-12
-
-
-def recency_weights(count: int, decay: float = RECENCY) -> Floats:
-    """float32 (count,): 1 for the newest event, then `decay` times the one before; newest first."""
-    return np.power(np.float32(decay), np.arange(count, dtype=np.float32))
 
 
 def fold_in(vectors: Floats, weights: npt.NDArray[Any], *, norm: float) -> Floats:
@@ -36,17 +30,8 @@ def fold_in(vectors: Floats, weights: npt.NDArray[Any], *, norm: float) -> Float
             f"{vectors.shape} vectors do not go with {weights.shape} weights; give (m, d) and (m,)."
         )
     summed = np.asarray(weights, dtype=np.float64) @ vectors.astype(np.float64)
-    folded: Floats = _rescale(summed[None, :], norm)[0]
-    return folded
-
-
-def fold_in_rows(weights: sparse.csr_matrix, item_vectors: Floats, *, norm: float) -> Floats:
-    """float32 (n, d): `fold_in` for n shoppers at once; `weights` is a CSR (n, n_items) of event weights."""
-    if weights.shape[1] != item_vectors.shape[0]:
-        raise ValueError(
-            f"weights have {weights.shape[1]} columns, but there are {item_vectors.shape[0]} items."
-        )
-    return _rescale(np.asarray(weights @ item_vectors, dtype=np.float64), norm)
+    length = float(np.linalg.norm(summed))
+    return np.asarray(summed * (norm / length if length > _TINY else 0.0), dtype=np.float32)
 
 
 def mean_norm(vectors: Floats) -> float:
@@ -54,9 +39,3 @@ def mean_norm(vectors: Floats) -> float:
     lengths = np.linalg.norm(vectors, axis=1)
     lengths = lengths[lengths > _TINY]
     return float(lengths.mean()) if lengths.size else 1.0
-
-
-def _rescale(summed: npt.NDArray[np.float64], norm: float) -> Floats:
-    lengths = np.linalg.norm(summed, axis=1, keepdims=True)
-    scale = np.where(lengths > _TINY, norm / np.maximum(lengths, _TINY), 0.0)
-    return np.asarray(summed * scale, dtype=np.float32)

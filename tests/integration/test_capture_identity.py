@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from dataclasses import replace
 
 import pytest
 from django.contrib.auth import login, logout
@@ -221,6 +222,16 @@ def test_late_events_of_a_guest_reach_the_user(shopper, ann, product):
     shopper.get(f"/in/{ann.pk}/")
     write([_view(guest, product)])
     assert set(Interaction.objects.values_list("shopper", flat=True)) == {shopper_id(1, ann.pk)}
+
+
+def test_one_browser_may_belong_to_a_user_of_each_site(ann, bob, product):
+    """Two shops on one domain share the cookie; each has its own customers."""
+    guest = uuid.uuid4()
+    write([_view(guest, product), replace(_view(guest, product), site=2)])
+    assert merge(guest, 1, ann.pk) == merge(guest, 2, bob.pk) == 1
+    assert merge(guest, 1, bob.pk) is None
+    found = dict(Interaction.objects.values_list("site", "shopper"))
+    assert found == {1: shopper_id(1, ann.pk), 2: shopper_id(2, bob.pk)}
 
 
 def test_events_that_slip_in_during_the_merge_are_swept(ann, product):

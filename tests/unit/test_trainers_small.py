@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from reco_plugin.trainers import registry
-from reco_plugin.trainers.foldin import fold_in, fold_in_rows, mean_norm, recency_weights
+from reco_plugin.trainers.foldin import fold_in, mean_norm
 from reco_plugin.trainers.lightfm import LightFM
 from reco_plugin.trainers.popularity import popular, popularity, rank, rank_by_segment
 
@@ -23,21 +23,9 @@ seeds = st.integers(0, 10_000)
 def test_folded_in_vectors_have_the_trained_norm(seed, m, norm):
     random = np.random.default_rng(seed)
     vectors = random.normal(size=(m, 5)).astype(np.float32)
-    found = fold_in(vectors, recency_weights(m), norm=norm)
+    found = fold_in(vectors, 0.8 ** np.arange(m), norm=norm)
     assert found.dtype == np.float32
     assert np.linalg.norm(found) == pytest.approx(norm, rel=1e-4)
-
-
-@settings(deadline=None)
-@given(seed=seeds)
-def test_rows_agree_with_one_at_a_time(seed):
-    random = np.random.default_rng(seed)
-    vectors = random.normal(size=(9, 4)).astype(np.float32)
-    weights = sparse.random(6, 9, 0.4, format="csr", dtype=np.float32, random_state=seed)
-    found = fold_in_rows(weights, vectors, norm=2.0)
-    for row in range(6):
-        alone = fold_in(vectors, weights[row].toarray().ravel(), norm=2.0)
-        assert np.allclose(found[row], alone, atol=1e-5)
 
 
 def test_one_item_gives_its_direction_and_nothing_gives_zeros():
@@ -48,16 +36,9 @@ def test_one_item_gives_its_direction_and_nothing_gives_zeros():
     assert not fold_in(vectors[:0], np.zeros(0), norm=1.0).any()
 
 
-def test_the_newest_counts_most():
-    assert recency_weights(3, 0.5).tolist() == [1.0, 0.5, 0.25]
-    assert len(recency_weights(0)) == 0
-
-
 def test_shapes_of_fold_in_are_checked():
     with pytest.raises(ValueError, match="do not go with"):
         fold_in(np.ones((2, 3), np.float32), np.ones(3), norm=1.0)
-    with pytest.raises(ValueError, match="3 columns, but there are 2 items"):
-        fold_in_rows(sparse.csr_matrix((1, 3)), np.ones((2, 3), np.float32), norm=1.0)
 
 
 def test_mean_norm_is_over_those_that_learnt():
