@@ -32,7 +32,8 @@ TITLE = (
     "publish + activate + prune 100 k items while readers loop and a shop transaction stays open"
 )
 ITEMS, SHOPPERS, DIMENSION = 100_000, 20_000, 64
-READERS = 2
+READERS = max(1, (os.cpu_count() or 2) - 1)
+"""An index build keeps one core busy; the readers have the others."""
 PAUSE = 0.01
 """Seconds a reader rests between two reads: most of a page is not ours."""
 QUERIES = 50

@@ -224,6 +224,7 @@ class PgvectorStore:
                 statement_timeout="0",
                 idle_in_transaction_session_timeout="0",
                 transaction_timeout="0",
+                max_parallel_maintenance_workers=str(conf.settings.INDEX_WORKERS),
             ),
         ):
             yield cursor
