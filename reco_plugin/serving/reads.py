@@ -91,7 +91,8 @@ class _Preamble:
     def _apart(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
     ) -> Any:
-        """In a transaction the settings stand when they were made by a statement of their own."""
+        """In a transaction the settings can be made by a statement of their own. Outside one such a
+        statement (a server-side cursor's, executemany's) runs without them; none of ours is one."""
         if not self._always:
             with context["connection"].cursor() as own:
                 own.execute(self._sql)
