@@ -33,6 +33,7 @@ class NoGroups(TestCatalog):
 
     __test__ = False
     group = ""
+    _GUESSES = {**TestCatalog._GUESSES, "group": ()}
 
 
 class RepeatingRows(NoGroups):
