@@ -7,16 +7,14 @@ each other. A forked child starts from zero: what its parent had counted, its pa
 from __future__ import annotations
 
 import atexit
-import contextlib
 import logging
 import os
 import threading
 import time
 from collections import Counter
 
-from django.db import connections, transaction
-
 from reco_plugin import conf
+from reco_plugin.capture.savepoints import savepoint
 from reco_plugin.models import Dropped
 
 logger = logging.getLogger(__name__)
@@ -85,7 +83,7 @@ def flush() -> int:
         return 0
     rows = [Dropped(site=site, reason=reason, count=n) for (site, reason), n in taken.items()]
     try:
-        with _savepoint():
+        with savepoint(conf.settings.DATABASE):
             Dropped.objects.using(conf.settings.DATABASE).bulk_create(rows)
     except Exception:  # counting must not hurt anyone; tried again at the next flush
         _counts.put_back(taken)
@@ -97,13 +95,6 @@ def flush() -> int:
 def is_due() -> bool:
     """Is there something to flush, and the last flush FLUSH_SECONDS ago?"""
     return _counts.is_due()
-
-
-def _savepoint() -> contextlib.AbstractContextManager[None]:
-    using = conf.settings.DATABASE
-    if connections[using].in_atomic_block:
-        return transaction.atomic(using=using)
-    return contextlib.nullcontext()
 
 
 @atexit.register

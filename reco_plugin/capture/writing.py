@@ -6,16 +6,16 @@ ORM's `bulk_create` costs several times the INSERT itself when there is one row.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
-from django.db import connections, transaction
+from django.db import connections
 
 from reco_plugin import clock, conf
 from reco_plugin.capture import bulk
+from reco_plugin.capture.savepoints import savepoint
 from reco_plugin.models import Interaction, VisitorLink
 from reco_plugin.types import EventKind, ShopEvent
 
@@ -40,7 +40,7 @@ def write(events: Sequence[ShopEvent]) -> int:
     if not events:
         return 0
     new = 0
-    with _savepoint(using):
+    with savepoint(using):
         for insert, batch in _batches(events, using):
             new += insert(batch, using)
     return new
@@ -142,12 +142,6 @@ def _sql(using: str, linked: tuple[bool, ...]) -> str:
         f"INSERT INTO {quote(Interaction._meta.db_table)} ({columns}) VALUES {rows} "  # noqa: S608
         f"ON CONFLICT ({quote('site')}, {quote('event_id')}) DO NOTHING"
     )
-
-
-def _savepoint(using: str) -> contextlib.AbstractContextManager[None]:
-    if connections[using].in_atomic_block:
-        return transaction.atomic(using=using)
-    return contextlib.nullcontext()
 
 
 def is_purchase(event: ShopEvent) -> bool:

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections, models, transaction
+from django.db import models
 from django.http import HttpRequest
 
 from reco_plugin import backends, capture, conf
+from reco_plugin.capture.savepoints import savepoint
 from reco_plugin.catalog import Catalog
 from reco_plugin.serving.keys import key_of, keys_of
 from reco_plugin.types import Key, Rung, Shopper
@@ -108,9 +109,7 @@ def _cart(request: HttpRequest | None, using: str) -> Iterable[Any]:
     if hook is None or request is None:
         return ()
     try:
-        if not connections[using].in_atomic_block:
-            return tuple(hook(request) or ())
-        with transaction.atomic(using=using):
+        with savepoint(using):
             return tuple(hook(request) or ())
     except Exception:
         if conf.settings.DEBUG_RAISE:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet, FieldDoesNotExist
-from django.db import connections, transaction
+from django.db import connections
 from django.db.models import (
     Exists,
     F,
@@ -24,6 +24,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from reco_plugin import clock, conf
+from reco_plugin.capture.savepoints import savepoint
 from reco_plugin.catalog import Catalog
 from reco_plugin.catalog.paths import first_field
 from reco_plugin.models import Interaction, Item
@@ -96,9 +97,7 @@ class Eligibility:
         """The shop's own code runs outside our bounded reads, whose writes are always undone."""
         using, catalog = self._ask.using, self._ask.catalog
         products = catalog.products().using(using).prefetch_related(None)
-        if not connections[using].in_atomic_block:
-            return catalog.eligible(products, self._ask.request)
-        with transaction.atomic(using=using):
+        with savepoint(using):
             return catalog.eligible(products, self._ask.request)
 
     def _narrowed(self, sensitive: bool) -> QuerySet[Any]:
