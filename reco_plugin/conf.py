@@ -64,7 +64,14 @@ class Settings:
         (int, str), 1, "Number of this shop, or dotted path of a callable(request | None) -> int."
     )
     DATABASE = Setting(str, "default", "Alias of the database that holds the shop's products.")
-    ENABLED = Setting(bool, True, "Master switch: off renders nothing, captures nothing.")
+    ENABLED = Setting(
+        bool, True, "Master switch: off renders nothing, captures nothing, lets the jobs idle."
+    )
+    DISABLED_PLACEMENTS = Setting(
+        (list, tuple, set, frozenset),
+        cast("Sequence[str]", ()),
+        "Placements that render nothing: a switch for each spot on a page.",
+    )
 
     # --- capture ----------------------------------------------------------------------------
     CONSENT = Setting(
@@ -90,6 +97,10 @@ class Settings:
     )
     ORDER_RESCAN_DAYS = Setting(
         int, 30, "Days of past orders whose status the order sync reads again."
+    )
+
+    WRITE_TIMEOUT_MS = Setting(
+        int, 50, "Milliseconds one of our writes may take or wait for a lock in a request."
     )
 
     # --- learning ---------------------------------------------------------------------------
@@ -124,6 +135,25 @@ class Settings:
     POPULAR_DAYS = Setting(int, 30, "Days that count for 'popular'.")
     KEEP_RUNS = Setting(int, 3, "Published runs of a kind kept for roll-back.")
 
+    # --- jobs -------------------------------------------------------------------------------
+    INTERVALS = Setting(
+        dict,
+        cast("Mapping[str, float]", {}),
+        "Seconds between two successes of a job, by name, laid over the defaults; 0: never by itself.",
+    )
+    TIME_LIMITS = Setting(
+        dict,
+        cast("Mapping[str, float]", {}),
+        "Seconds after which a job, by name, is asked to end; laid over the defaults.",
+    )
+    HEARTBEAT_SECONDS = Setting(
+        float, 15.0, "A worker that is silent for longer than this may be taken over."
+    )
+    SHARD_ITEMS = Setting(int, 5_000, "Products in one share of split work.")
+    RETENTION_DAYS = Setting(int, 395, "Days interactions are kept; 0 for ever.")
+    EXPOSURE_RETENTION_DAYS = Setting(int, 395, "Days impressions and clicks are kept; 0 for ever.")
+    LOG_RETENTION_DAYS = Setting(int, 90, "Days of job logs and drop counts; 0 for ever.")
+
     # --- stores -----------------------------------------------------------------------------
     STORE = Setting(str, "auto", "'auto', 'pgvector', 'numpy', or the dotted path of a Store.")
     EXACT_ROWS = Setting(int, 50_000, "Runs up to this many vectors are scanned exactly.")
@@ -141,6 +171,10 @@ class Settings:
     # --- serving ----------------------------------------------------------------------------
     LIMIT = Setting(int, 8, "Products in a slate unless asked otherwise.")
     STATEMENT_TIMEOUT_MS = Setting(int, 150, "Milliseconds one of our reads may take in a request.")
+    BREAKER_FAILURES = Setting(
+        int, 5, "Failures in a row after which our reads (or writes) are not tried for a while."
+    )
+    BREAKER_SECONDS = Setting(float, 30.0, "Seconds until one of them is tried again.")
     HISTORY = Setting(int, 30, "Most recent events a shopper's vector is folded in from.")
     EXCLUDE_PURCHASED_DAYS = Setting(
         int, 30, "Days a purchased product stays out of the shopper's lists; 0 shows it at once."

@@ -17,6 +17,14 @@ class AlreadyRunning(RecoError):
     """Another process trains the same kind of run for the same site."""
 
 
+class LeaseLost(RecoError):
+    """This process was silent for so long that another one has taken its job over."""
+
+
+class JobTimedOut(RecoError):
+    """A job ran past its limit (RECO_TIME_LIMITS) and was ended between two steps."""
+
+
 class NotPublished(RecoError):
     """A run that the store does not hold cannot be made live."""
 

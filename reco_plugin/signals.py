@@ -17,6 +17,14 @@ Out, sent by us:
 * `recommendation_clicked(sender, click, request)`
 * `training_finished(sender, run)`, whatever became of the run: see its status
 * `run_activated(sender, run)`, after the commit, in the process that activated it
+* `slate_served(sender, slate, seconds, rungs)`: `rungs` gives the seconds spent on each rung tried
+* `events_dropped(sender, reason, site, count)`
+* `job_stage_entered(sender, name, site, stage)`
+* `job_stage_left(sender, name, site, stage)`
+* `job_finished(sender, name, site, outcome, seconds, report)`
+* `breaker_changed(sender, name, state)`: 'closed', 'open' or 'half_open'
+
+The last six are for instruments: they are sent in requests and in jobs, and a receiver must be quick.
 """
 
 from django.dispatch import Signal
@@ -34,3 +42,9 @@ recommendation_dismissed = Signal()
 recommendation_clicked = Signal()
 training_finished = Signal()
 run_activated = Signal()
+slate_served = Signal()
+events_dropped = Signal()
+job_stage_entered = Signal()
+job_stage_left = Signal()
+job_finished = Signal()
+breaker_changed = Signal()

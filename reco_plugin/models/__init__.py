@@ -4,19 +4,27 @@ from reco_plugin.models.exposure import Click, Impression
 from reco_plugin.models.interactions import Dropped, Interaction, OrderCursor, VisitorLink
 from reco_plugin.models.items import Item
 from reco_plugin.models.runs import ActiveRun, Run, RunStatus
-from reco_plugin.models.vectors import RankedList, VectorBlock
+from reco_plugin.models.totals import DailyTotal
+from reco_plugin.models.vectors import Neighbours, RankedList, VectorBlock
+from reco_plugin.models.work import Job, JobLog, Outcome, Shard
 
 __all__ = [
     "ActiveRun",
     "Click",
+    "DailyTotal",
     "Dropped",
     "Impression",
     "Interaction",
     "Item",
+    "Job",
+    "JobLog",
+    "Neighbours",
     "OrderCursor",
+    "Outcome",
     "RankedList",
     "Run",
     "RunStatus",
+    "Shard",
     "VectorBlock",
     "VisitorLink",
 ]

@@ -41,12 +41,15 @@ class Run(models.Model):
     artefact = models.CharField(max_length=255, blank=True)
     sha256 = models.CharField(max_length=64, blank=True)
     error = models.TextField(blank=True)
+    log = models.JSONField(default=list, db_default=[])
+    """What happened when: [{"at": ISO time, "stage": …, "words": …}]."""
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "reco_run"
         indexes = [models.Index(fields=["site", "kind", "-created_at"], name="reco_run_recent")]
+        permissions = [("activate_run", "Can make a run live and roll back")]
 
     def __str__(self) -> str:
         return f"{self.kind} run {self.pk} ({self.status})"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from reco_plugin.models.fields import ProductForeignKey
 from reco_plugin.models.runs import Run
 
 
@@ -49,3 +50,23 @@ class VectorBlock(models.Model):
 
     def __str__(self) -> str:
         return f"{len(self.keys)} {self.space} vectors of run {self.run_id}"
+
+
+class Neighbours(models.Model):
+    """The nearest products of one product in a run, best first, worked out ahead of any request."""
+
+    id = models.BigAutoField(primary_key=True)
+    site = models.PositiveIntegerField(default=1)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+", db_index=False)
+    product = ProductForeignKey(db_index=False)
+    keys = models.JSONField()
+    scores = models.JSONField()
+
+    class Meta:
+        db_table = "reco_neighbours"
+        constraints = [
+            models.UniqueConstraint(fields=["run", "product"], name="reco_neighbours_one")
+        ]
+
+    def __str__(self) -> str:
+        return f"{len(self.keys)} near {self.product_id}"
