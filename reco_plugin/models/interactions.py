@@ -47,6 +47,7 @@ class Interaction(models.Model):
                 ),
                 name="reco_interaction_left_out",
             ),
+            models.Index(fields=["product"], name="reco_interaction_product"),
         ]
 
     def __str__(self) -> str:

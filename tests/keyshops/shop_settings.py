@@ -42,10 +42,11 @@ RECO_PRODUCT_MODEL = {
     "integer": "integer.Product",
     "text": "text.Article",
     "late": "late.Product",
+    "unique": "unique.Product",
 }[KEYSHOP]
 if KEYSHOP == "late":
     RECO_PRODUCT_MIGRATION = "0002_product"
-else:
+elif KEYSHOP != "unique":
     RECO_ORDERS = "keyshops.reco.Orders"
 RECO_STORE = os.environ.get("KEYSHOP_STORE", "auto")
 RECO_ARTEFACT_DIR = os.environ.get("KEYSHOP_FOLDER", ".reco")

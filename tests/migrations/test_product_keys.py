@@ -16,7 +16,19 @@ import reco_plugin
 
 TESTS = Path(__file__).resolve().parents[1]
 Manage = Callable[..., str]
-COLUMN_TYPES = {"integer": "bigint", "text": "character varying", "late": "bigint"}
+COLUMN_TYPES = {
+    "integer": "bigint",
+    "text": "character varying",
+    "late": "bigint",
+    "unique": "uuid",
+}
+PRODUCT_TABLES = {
+    "reco_click",
+    "reco_impression",
+    "reco_interaction",
+    "reco_item",
+    "reco_neighbours",
+}
 
 
 @pytest.fixture(params=sorted(COLUMN_TYPES))
@@ -71,7 +83,7 @@ def columns(connection: psycopg.Connection, column: str) -> dict[str, str]:
 def test_migrates_forward_and_back(shop: str, manage: Manage, database: psycopg.Connection) -> None:
     manage("migrate", "--no-input")
     found = columns(database, "product_id")
-    assert set(found) == {"reco_item", "reco_interaction", "reco_impression", "reco_click"}
+    assert set(found) == PRODUCT_TABLES
     assert set(found.values()) == {COLUMN_TYPES[shop]}
     manage("migrate", "reco", "zero", "--no-input")
     assert columns(database, "product_id") == {}
