@@ -150,6 +150,11 @@ class Settings:
         float, 15.0, "A worker that is silent for longer than this may be taken over."
     )
     SHARD_ITEMS = Setting(int, 5_000, "Products in one share of split work.")
+    HELPERS = Setting(int, 4, "Other Celery workers that are asked to help when work is split.")
+    QUEUE = Setting(str, "", "Celery queue of our tasks; empty for the shop's own default.")
+    NEIGHBOURS = Setting(
+        int, 50, "Products like each product that are worked out ahead of requests; 0 for none."
+    )
     RETENTION_DAYS = Setting(int, 395, "Days interactions are kept; 0 for ever.")
     EXPOSURE_RETENTION_DAYS = Setting(int, 395, "Days impressions and clicks are kept; 0 for ever.")
     LOG_RETENTION_DAYS = Setting(int, 90, "Days of job logs and drop counts; 0 for ever.")

@@ -29,6 +29,10 @@ class NotPublished(RecoError):
     """A run that the store does not hold cannot be made live."""
 
 
+class ShardFailed(RecoError):
+    """A share of split work failed again and again; the message tells of its last error."""
+
+
 class ArtefactCorrupt(RecoError):
     """A stored artefact does not match its checksum or its format version."""
 

@@ -21,10 +21,11 @@ Out, sent by us:
 * `events_dropped(sender, reason, site, count)`
 * `job_stage_entered(sender, name, site, stage)`
 * `job_stage_left(sender, name, site, stage)`
+* `work_split(sender, name, site, shards)`: a job has divided its work, and others may help
 * `job_finished(sender, name, site, outcome, seconds, report)`
 * `breaker_changed(sender, name, state)`: 'closed', 'open' or 'half_open'
 
-The last six are for instruments: they are sent in requests and in jobs, and a receiver must be quick.
+The last seven are for instruments: they are sent in requests and in jobs, and a receiver must be quick.
 """
 
 from django.dispatch import Signal
@@ -46,5 +47,6 @@ slate_served = Signal()
 events_dropped = Signal()
 job_stage_entered = Signal()
 job_stage_left = Signal()
+work_split = Signal()
 job_finished = Signal()
 breaker_changed = Signal()
