@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from reco_plugin.exceptions import ArtefactCorrupt, TrainingFailed
-from reco_plugin.trainers import child, obituary, packing, registry
+from reco_plugin.trainers import child, memory, obituary, packing, registry
 from reco_plugin.trainers.base import Learnt, Progress
 from reco_plugin.types import Dataset
 
@@ -55,6 +55,8 @@ def run(
     which says in plain words how the process died.
     """
     registry.get(trainer)(config)
+    registry.demand_installed(trainer)
+    memory.demand(dataset, config, memory_mb)
     with _workplace(folder) as place:
         job = {
             "trainer": trainer,
@@ -202,11 +204,28 @@ def _python() -> str:
     return sys.executable
 
 
+HANDED_ON = (
+    "PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "VIRTUAL_ENV",
+    "PYTHONHOME", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE", "PYTHONFAULTHANDLER",
+    "PYTHONHASHSEED", "COVERAGE_PROCESS_START",
+)  # fmt: skip
+HANDED_ON_PREFIXES = ("LC_", "OMP_", "KMP_", "GOMP_", "OPENBLAS_", "MKL_", "LD_", "DYLD_")
+
+
 def _environment(threads: int) -> dict[str, str]:
-    """The child finds the modules this process finds, and uses as many threads as it was given."""
+    """The child finds the modules this process finds, and uses as many threads as it was given.
+
+    It gets none of the shop's secrets: of the environment only what a Python and its number crunchers
+    need is handed on.
+    """
+    handed_on = {
+        name: value
+        for name, value in os.environ.items()
+        if name in HANDED_ON or name.startswith(HANDED_ON_PREFIXES)
+    }
     paths = [path or os.getcwd() for path in sys.path]
     threading_ = dict.fromkeys(child.THREAD_VARIABLES, str(threads))
-    return {**os.environ, **threading_, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**handed_on, **threading_, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _parse(line: str) -> dict[str, Any]:

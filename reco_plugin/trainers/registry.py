@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from importlib.util import find_spec
 
+from reco_plugin.exceptions import TrainingFailed
 from reco_plugin.trainers.base import Trainer
 
 BUILT_IN = {"lightfm": "reco_plugin.trainers.lightfm.LightFM"}
+NEEDS = {"lightfm": ("lightfm", "python -m pip install 'django-reco-plugin[lightfm]'")}
+"""Trainer → the module it imports when it trains, and how to come by it."""
 
 
 def get(name: str) -> type[Trainer]:
@@ -24,6 +28,13 @@ def get(name: str) -> type[Trainer]:
             f"Trainer {name!r}: {module} has no class {attribute!r} with a fit method."
         )
     return trainer
+
+
+def demand_installed(name: str) -> None:
+    """Raise TrainingFailed, in one line, when what the built-in trainer `name` needs is not there."""
+    module, install = NEEDS.get(name, ("", ""))
+    if module and find_spec(module) is None:
+        raise TrainingFailed(f"{module} is not installed. Run: {install}")
 
 
 def _import(module: str, name: str) -> object:
