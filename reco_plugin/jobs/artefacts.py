@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from reco_plugin import conf
+from reco_plugin.exceptions import ArtefactCorrupt
 from reco_plugin.models import Run
+from reco_plugin.stores.base import Vectors
 from reco_plugin.trainers import artefacts
 from reco_plugin.trainers.base import Learnt
 from reco_plugin.types import Dataset, Floats, IdMap
@@ -36,8 +41,8 @@ def artefact_path(run: Run) -> Path:
     return Path(conf.settings.ARTEFACT_DIR) / run.artefact
 
 
-def save(run: Run, dataset: Dataset, learnt: Learnt) -> None:
-    """Write the artefact of `run` and keep its name and checksum in the row."""
+def write(run: Run, dataset: Dataset, learnt: Learnt) -> None:
+    """Write the artefact of `run`; its name and checksum are set in the row, which is not saved."""
     name = f"{run.kind}-{run.pk}.npz"
     features = dataset.item_features
     run.sha256 = artefacts.save(
@@ -48,6 +53,7 @@ def save(run: Run, dataset: Dataset, learnt: Learnt) -> None:
             "item_biases": learnt.item_biases,
             "shopper_keys": dataset.shoppers.keys,
             "shopper_vectors": learnt.shopper_vectors,
+            "shoppers_known": known(dataset),
             "feature_vectors": learnt.feature_vectors,
             "feature_biases": learnt.feature_biases,
         },
@@ -58,7 +64,28 @@ def save(run: Run, dataset: Dataset, learnt: Learnt) -> None:
         },
     )
     run.artefact = name
-    run.save(update_fields=["artefact", "sha256"])
+
+
+def known(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """Rows of the shoppers that something was learnt of."""
+    return np.flatnonzero(np.diff(dataset.interactions.indptr))
+
+
+def vectors(run: Run) -> Vectors:
+    """What `run` learnt, as a store takes it. Raises ArtefactCorrupt."""
+    arrays, _ = artefacts.load(artefact_path(run), run.sha256)
+    if "shoppers_known" not in arrays:
+        raise ArtefactCorrupt(
+            f"The artefact of run {run.pk} does not say whom it knows. Train again."
+        )
+    rows = arrays["shoppers_known"]
+    return Vectors(
+        items=IdMap(keys=arrays["item_keys"]),
+        item_vectors=arrays["item_vectors"],
+        item_biases=arrays["item_biases"],
+        shoppers=IdMap(keys=arrays["shopper_keys"][rows]),
+        shopper_vectors=arrays["shopper_vectors"][rows],
+    )
 
 
 def load(run: Run) -> Artefact:

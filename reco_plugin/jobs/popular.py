@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,12 @@ from reco_plugin import clock, conf
 from reco_plugin.catalog.base import SEPARATOR
 from reco_plugin.datasets import read_log
 from reco_plugin.datasets.splits import NEGATIVE
-from reco_plugin.jobs.lease import only_one
+from reco_plugin.jobs.now import run_now
 from reco_plugin.jobs.prune import tidy
+from reco_plugin.jobs.publish import Fence
 from reco_plugin.jobs.publish import activate as make_live
-from reco_plugin.jobs.record import begin, recorded
-from reco_plugin.jobs.stages import Stages
+from reco_plugin.jobs.record import begin, give_up, outcome, recorded, stage
+from reco_plugin.jobs.work import Work
 from reco_plugin.models import Item, RankedList, Run, RunStatus
 from reco_plugin.stores.base import Progress
 from reco_plugin.trainers.popularity import Popular, popularity, rank, rank_by_segment
@@ -50,22 +51,42 @@ def popular(site: int = 1, *, activate: bool = True, progress: Progress | None =
 
     Any other error ends in the run (status FAILED, `error` in words); the live run stays.
     """
-    days = conf.settings.POPULAR_DAYS
-    with only_one(site, KIND):
-        run = begin(site, KIND, "popularity", {"days": days, "length": LENGTH})
-        stages = Stages()
-        with recorded(run, stages):
-            with stages.stage("dataset"):
-                counted = count(site, days, clock.now(), progress)
-                paths = _categories(site)
-            with stages.stage("fit"):
-                lists = list(ranked_lists(counted, paths))
-            with stages.stage("publish"):
-                _publish(run, counted, lists)
-            if activate:
-                make_live(run)
-        tidy(site, KIND)
-    return run
+    return run_now("popular", site, {"activate": activate}, progress)
+
+
+def work(work: Work) -> dict[str, Any]:
+    """The job: a run whose lists a dead process had written is made live, otherwise it counts anew."""
+    options = {"activate": True, **work.options}
+    config = {"days": conf.settings.POPULAR_DAYS, "length": LENGTH}
+    run = _left(work, options) or begin(work.site, KIND, "popularity", config)
+    give_up(work.site, KIND, but=run)
+    work.keep(run=run.pk, options=options)
+    with recorded(run, work.stages, fence=work.fence):
+        if run.status != RunStatus.PUBLISHED:
+            _count(run, work)
+        if options["activate"]:
+            with stage(run, work, "activate"):
+                make_live(run, fence=work.fence)
+    with work.stage("tidy"):
+        tidy(work.site, KIND)
+    return outcome(run)
+
+
+def _left(work: Work, options: Mapping[str, Any]) -> Run | None:
+    runs = Run.objects.using(conf.settings.DATABASE).filter(site=work.site, kind=KIND)
+    if work.checkpoint.get("options") != options:
+        return None
+    return runs.filter(pk=work.checkpoint.get("run", 0), status=RunStatus.PUBLISHED).first()
+
+
+def _count(run: Run, work: Work) -> None:
+    with stage(run, work, "dataset"):
+        counted = count(run.site, run.config["days"], clock.now(), work.progress)
+        paths = _categories(run.site)
+    with stage(run, work, "fit"):
+        lists = list(ranked_lists(counted, paths))
+    with stage(run, work, "publish"):
+        _publish(run, counted, lists, work.fence)
 
 
 def count(site: int, days: int, now: dt.datetime, progress: Progress | None = None) -> Counted:
@@ -150,7 +171,7 @@ def _members(items: IdMap, paths: dict[Key, set[str]]) -> tuple[list[str], spars
     return list(segments), sparse.csr_matrix((ones, (rows, columns)), shape=shape)
 
 
-def _publish(run: Run, counted: Counted, lists: list[tuple[str, Popular]]) -> None:
+def _publish(run: Run, counted: Counted, lists: list[tuple[str, Popular]], fence: Fence) -> None:
     run.dataset = {
         "events": counted.events,
         "days": counted.days,
@@ -169,6 +190,7 @@ def _publish(run: Run, counted: Counted, lists: list[tuple[str, Popular]]) -> No
         for segment, found in lists
     ]
     with transaction.atomic(using=conf.settings.DATABASE):
+        fence()
         # two overlong paths may share their first 500 characters; the first stands
         RankedList.objects.using(conf.settings.DATABASE).bulk_create(
             rows, batch_size=200, ignore_conflicts=True

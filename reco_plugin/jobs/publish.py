@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
+from typing import TypeAlias
 
 from django.db import transaction
 
@@ -15,25 +17,41 @@ from reco_plugin.stores.base import Handle, Progress, Store, Vectors
 
 log = logging.getLogger(__name__)
 
+Fence: TypeAlias = Callable[[], None]
+"""Called first in a transaction; raises LeaseLost in a process that was taken over."""
+
 
 def handle(run: Run) -> Handle:
     """What a store needs to find `run`."""
     return Handle(run=run.pk, site=run.site, state=run.store_state)
 
 
-def publish(run: Run, vectors: Vectors, progress: Progress | None = None) -> None:
+def unfenced() -> None:
+    """For runs that no job makes."""
+
+
+def save(run: Run, fence: Fence, *names: str) -> None:
+    """Save the fields `names` of a run (all without), unless another process has taken its job over."""
+    with transaction.atomic(using=conf.settings.DATABASE):
+        fence()
+        run.save(update_fields=names or None)
+
+
+def publish(
+    run: Run, vectors: Vectors, progress: Progress | None = None, *, fence: Fence = unfenced
+) -> None:
     """Write `vectors` into the store beside the live run and mark `run` PUBLISHED.
 
     The store's name is saved first, so that pruning can sweep up after a process that died half-way.
-    Raises StoreError; nothing is left behind then.
+    Raises StoreError, and LeaseLost from `fence`; nothing is left behind then. Doing it again is safe.
     """
     store = backends.store()
     run.store = _lasting_name(store)
-    run.save(update_fields=["store"])
+    save(run, fence, "store")
     state = store.publish(handle(run), vectors, progress)
     run.store_state = state
     run.status = RunStatus.PUBLISHED
-    run.save(update_fields=["store_state", "status"])
+    save(run, fence, "store_state", "status")
 
 
 def _lasting_name(store: Store) -> str:
@@ -42,12 +60,13 @@ def _lasting_name(store: Store) -> str:
     return chosen if "." in chosen else store.name
 
 
-def activate(run: Run) -> ActiveRun:
+def activate(run: Run, *, fence: Fence = unfenced) -> ActiveRun:
     """Make `run` the live one of its kind: one row, one transaction; the run before is kept.
 
-    Raises NotPublished when the store does not hold it.
+    Raises NotPublished when the store does not hold it, and LeaseLost from `fence`.
     """
     with transaction.atomic(using=conf.settings.DATABASE):
+        fence()
         active = _locked(run.site, run.kind)
         _demand_published(run.pk)
         if active is None:

@@ -10,43 +10,84 @@ from typing import Any
 from django.db import DatabaseError, connections
 
 from reco_plugin import clock, conf
-from reco_plugin.exceptions import RecoError
+from reco_plugin.exceptions import LeaseLost, RecoError
+from reco_plugin.jobs.publish import Fence, save, unfenced
 from reco_plugin.jobs.stages import Stages
+from reco_plugin.jobs.work import JobFailed, Work
 from reco_plugin.models import Run, RunStatus
 from reco_plugin.signals import training_finished
 
 log = logging.getLogger(__name__)
 
+UNFINISHED = (RunStatus.RUNNING, RunStatus.TRAINED)
+MOST_NOTES = 200
+"""Entries of Run.log that are kept."""
+
 
 def begin(site: int, kind: str, trainer: str, config: dict[str, Any]) -> Run:
     """A new row with status RUNNING. Call it under the lease: rows another process left RUNNING are
     then known to be dead, and are marked so."""
+    give_up(site, kind)
     runs = Run.objects.using(conf.settings.DATABASE)
-    unfinished = [RunStatus.RUNNING, RunStatus.TRAINED]
-    runs.filter(site=site, kind=kind, status__in=unfinished).update(
-        status=RunStatus.FAILED,
-        error="The process that ran it ended without a word (killed, or out of memory).",
-        finished_at=clock.now(),
-    )
     return runs.create(site=site, kind=kind, trainer=trainer, config=config)
 
 
+def give_up(site: int, kind: str, *, but: Run | None = None) -> None:
+    """Mark the unfinished runs of dead processes FAILED, all `but` the one that is gone on with."""
+    runs = Run.objects.using(conf.settings.DATABASE).filter(site=site, kind=kind)
+    dead = runs.filter(status__in=UNFINISHED)
+    if but is not None:
+        dead = dead.exclude(pk=but.pk)
+    dead.update(
+        status=RunStatus.FAILED,
+        error="The process that ran it ended without a word (killed, or out of memory); taken over.",
+        finished_at=clock.now(),
+    )
+
+
+def note(run: Run, stage: str, words: str) -> None:
+    """Add a line to Run.log; written with the next save."""
+    at = clock.now().isoformat(timespec="seconds")
+    run.log = [*run.log, {"at": at, "stage": stage, "words": words}][-MOST_NOTES:]
+
+
 @contextmanager
-def recorded(run: Run, stages: Stages) -> Iterator[None]:
+def stage(run: Run, work: Work, name: str) -> Iterator[None]:
+    """A stage of `work` that the run's log tells of."""
+    with work.stage(name):
+        before = work.timings.get(name, 0.0)
+        yield
+    note(run, name, f"{work.timings[name] - before:.1f} s")
+
+
+@contextmanager
+def recorded(run: Run, stages: Stages, *, fence: Fence = unfenced) -> Iterator[None]:
     """Run a job's steps: whatever is raised ends as status FAILED and words in `run.error`.
 
-    Errors stop here, the run tells of them; KeyboardInterrupt and SystemExit pass on.
+    Errors stop here, the run tells of them; KeyboardInterrupt and SystemExit pass on, and so does
+    LeaseLost: the run is another process's then, and nothing is written.
     """
     try:
         yield
+    except LeaseLost:
+        raise
     except Exception as error:
         log.log(_level(error), "run %s failed: %s", run.pk, error, exc_info=error)
         _fail(run, _words(error))
     except BaseException as error:
         _fail(run, f"Interrupted ({type(error).__name__}).")
+        _finish(run, stages, fence)
         raise
-    finally:
-        _finish(run, stages)
+    _finish(run, stages, fence)
+
+
+def outcome(run: Run) -> dict[str, Any]:
+    """The job's report. Raises JobFailed when the run did."""
+    told = {"run": run.pk, "kind": run.kind, "status": str(run.status)}
+    if run.error:
+        raise JobFailed(run.error, told)
+    failed = [gate["words"] for gate in run.gates if gate["passed"] is False]
+    return told | ({"rejected": failed} if failed else {})
 
 
 def _level(error: Exception) -> int:
@@ -62,16 +103,18 @@ def _words(error: Exception) -> str:
 
 
 def _fail(run: Run, words: str) -> None:
-    run.status = RunStatus.FAILED
+    if run.status != RunStatus.PUBLISHED:  # whole in the store: the next attempt makes it live
+        run.status = RunStatus.FAILED
     run.error = words.replace("\x00", "")
+    note(run, "failed", run.error)
 
 
-def _finish(run: Run, stages: Stages) -> None:
+def _finish(run: Run, stages: Stages, fence: Fence) -> None:
     run.finished_at = clock.now()
     run.timings = stages.seconds
     reconnect()
     try:
-        run.save()
+        save(run, fence)
     except DatabaseError:
         log.exception("run %s: its end (%s) could not be written", run.pk, run.status)
         return

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from reco_plugin import conf
 from reco_plugin.exceptions import NotEnoughData
-from reco_plugin.jobs import artefacts, gates
-from reco_plugin.jobs.evaluate import Evaluation
+from reco_plugin.jobs import artefacts, gates, resume
 from reco_plugin.jobs.evaluate import evaluate as hold_out
-from reco_plugin.jobs.gates import Gate
-from reco_plugin.jobs.lease import only_one
+from reco_plugin.jobs.gates import Difference, Gate
 from reco_plugin.jobs.material import Material, gather
+from reco_plugin.jobs.now import run_now
 from reco_plugin.jobs.prune import tidy
 from reco_plugin.jobs.publish import activate as make_live
-from reco_plugin.jobs.publish import publish
-from reco_plugin.jobs.record import begin, reconnect, recorded
-from reco_plugin.jobs.stages import Stages
+from reco_plugin.jobs.publish import publish, save
+from reco_plugin.jobs.record import begin, give_up, outcome, reconnect, recorded, stage
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.jobs.trial import Trial, everyone
+from reco_plugin.jobs.work import Work
 from reco_plugin.models import Run, RunStatus
 from reco_plugin.stores.base import Progress, Vectors
 from reco_plugin.trainers import process
@@ -36,13 +33,21 @@ SPREAD_SCORES = 4_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to train."""
+    """How to train. By itself the job takes the catalogue as last read: that has a job of its own."""
 
-    sync: bool
-    evaluate: bool
-    activate: bool
-    seed: int
+    sync: bool = False
+    evaluate: bool = True
+    activate: bool = True
+    seed: int = 0
     threads: int
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """Raises TypeError for an option there is not."""
+        return cls(**{"threads": conf.settings.TRAIN_THREADS, **given})
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 def train(
@@ -60,51 +65,65 @@ def train(
     What became of it is in the run: PUBLISHED; REJECTED, with `gates` saying why; FAILED, with
     `error` saying why. Whatever happens, the run that was live stays live until this one replaces it.
     """
-    options = Options(
-        sync=sync,
-        evaluate=evaluate,
-        activate=activate,
-        seed=seed,
-        threads=threads or conf.settings.TRAIN_THREADS,
-    )
-    with only_one(site, KIND):
-        run = begin(site, KIND, conf.settings.TRAINER, _config(options))
-        stages = Stages()
-        with recorded(run, stages):
-            _train(run, options, stages, progress)
-        tidy(site, KIND)
-    return run
+    options = {
+        "sync": sync,
+        "evaluate": evaluate,
+        "activate": activate,
+        "seed": seed,
+        "threads": threads or conf.settings.TRAIN_THREADS,
+    }
+    return run_now("train", site, options, progress)
 
 
-def _train(run: Run, options: Options, stages: Stages, progress: Progress | None) -> None:
+def work(work: Work) -> dict[str, Any]:
+    """The job: goes on with what a dead process had learnt, otherwise starts anew."""
+    options = Options.of(work.options)
+    left = resume.find(work, KIND, options.as_json())
+    run = left.run or begin(work.site, KIND, conf.settings.TRAINER, _config(options))
+    give_up(work.site, KIND, but=run)
+    work.keep(run=run.pk, options=options.as_json())
+    with recorded(run, work.stages, fence=work.fence):
+        _train(run, options, left, work)
+    with work.stage("tidy"):
+        tidy(work.site, KIND)
+    return outcome(run)
+
+
+def _train(run: Run, options: Options, left: resume.Left, work: Work) -> None:
+    vectors = left.vectors
+    if run.status != RunStatus.PUBLISHED:
+        vectors = vectors or _learn_anew(run, options, left, work)
+        if vectors is None:
+            return
+        with stage(run, work, "publish"):
+            publish(run, vectors, work.progress, fence=work.fence)
+    if options.activate:
+        with stage(run, work, "activate"):
+            make_live(run, fence=work.fence)
+
+
+def _learn_anew(run: Run, options: Options, left: resume.Left, work: Work) -> Vectors | None:
+    """From the log to an artefact that every gate has let through; None when one has not."""
     if options.sync:
-        with stages.stage("catalogue"):
-            sync_items(run.site, progress=progress)
-    with stages.stage("dataset"):
-        material = gather(run.site, run.config["trainer"], progress)
+        with stage(run, work, "catalogue"):
+            sync_items(run.site, progress=work.progress)
+    with stage(run, work, "dataset"):
+        material = gather(run.site, run.config["trainer"], work.progress)
     run.dataset = material.as_json()
     if not _admit(run, _data_gates(material)):
-        return
-    evaluation = None
+        return None
+    difference = None
     if options.evaluate:
-        with stages.stage("evaluate"):
-            evaluation = _evaluate(run, material, options, progress)
-    with stages.stage("fit"):
+        difference = _evaluated(run, material, options, left, work)
+    with stage(run, work, "fit"):
         dataset = material.dataset()
-        learnt = _fit(run, dataset, options, progress)
-    with stages.stage("artefact"):
-        _keep(run, dataset, learnt)
-    with stages.stage("gates"):
-        verdicts = [
-            *_list_gates(run, material, Trial.of(dataset, learnt)),
-            gates.not_worse_than_popular(evaluation.difference if evaluation else None),
-        ]
-    if not _admit(run, verdicts):
-        return
-    with stages.stage("publish"):
-        publish(run, _vectors(dataset, learnt), progress)
-    if options.activate:
-        make_live(run)
+        learnt = _fit(run, dataset, options, work)
+    with stage(run, work, "gates"):
+        verdicts = _list_gates(run, material, Trial.of(dataset, learnt))
+        is_admitted = _admit(run, [*verdicts, gates.not_worse_than_popular(difference)])
+    with stage(run, work, "artefact"):
+        _keep(run, dataset, learnt, work)
+    return _vectors(dataset, learnt) if is_admitted else None
 
 
 # --- the steps -----------------------------------------------------------------------------------
@@ -133,43 +152,56 @@ def _admit(run: Run, verdicts: list[Gate]) -> bool:
     return False
 
 
-def _evaluate(
-    run: Run, material: Material, options: Options, progress: Progress | None
-) -> Evaluation | None:
-    """Judge a trial run on the newest history; it decides the epochs and the way of serving."""
+def _evaluated(
+    run: Run, material: Material, options: Options, left: resume.Left, work: Work
+) -> Difference | None:
+    """Judge a trial run on the newest history, unless the process that died had done so."""
+    found = left.evaluation
+    if found is None:
+        with stage(run, work, "evaluate"):
+            found = _evaluate(run, material, options, work)
+        save(run, work.fence)
+        work.keep(evaluation=found)
+    run.metrics = found["metrics"]
+    run.config = {**run.config, **found["config"]}
+    return Difference(**found["difference"]) if found["difference"] else None
+
+
+def _evaluate(run: Run, material: Material, options: Options, work: Work) -> dict[str, Any]:
+    """JSON-able: the figures, and the epochs and the way of serving they decide."""
 
     def fit(dataset: Dataset) -> Learnt:
-        return _learn(run.config["trainer"], dataset, options, progress)
+        return _learn(run.config["trainer"], dataset, options, work)
 
     try:
         evaluation = hold_out(material, fit, seed=options.seed)
     except NotEnoughData as error:
-        run.metrics = {"notes": [f"Not evaluated: {error}"]}
-        return None
-    run.metrics = evaluation.as_json()
-    run.config = {
-        **run.config,
+        notes = {"notes": [f"Not evaluated: {error}"]}
+        return {"metrics": notes, "config": {}, "difference": None}
+    decided = {
         "shopper_vector": evaluation.served,
         "recency": evaluation.recency,
         "epochs": evaluation.epochs,
     }
-    return evaluation
+    return {
+        "metrics": evaluation.as_json(),
+        "config": decided,
+        "difference": asdict(evaluation.difference),
+    }
 
 
-def _fit(run: Run, dataset: Dataset, options: Options, progress: Progress | None) -> Learnt:
+def _fit(run: Run, dataset: Dataset, options: Options, work: Work) -> Learnt:
     """Learn from everything, for as long as the trial was at its best."""
     config = run.config["trainer"]
     if epochs := run.config.get("epochs"):
         config = {**config, "epochs": epochs}
-    learnt = _learn(config, dataset, options, progress)
+    learnt = _learn(config, dataset, options, work)
     run.config = {**run.config, "epochs": learnt.epochs}
     reconnect()
     return learnt
 
 
-def _learn(
-    config: Mapping[str, Any], dataset: Dataset, options: Options, progress: Progress | None
-) -> Learnt:
+def _learn(config: Mapping[str, Any], dataset: Dataset, options: Options, work: Work) -> Learnt:
     return process.run(
         conf.settings.TRAINER,
         config,
@@ -179,17 +211,18 @@ def _learn(
         timeout=conf.settings.TRAIN_TIMEOUT,
         memory_mb=conf.settings.TRAIN_MEMORY_MB,
         folder=artefacts.folder(),
-        progress=progress,
+        progress=work.progress,
     )
 
 
-def _keep(run: Run, dataset: Dataset, learnt: Learnt) -> None:
-    """Write the artefact, also of a run that no gate will let through."""
+def _keep(run: Run, dataset: Dataset, learnt: Learnt, work: Work) -> None:
+    """Write the artefact, also of a run that a gate has rejected."""
     trial = Trial.of(dataset, learnt)
     run.dataset = {**run.dataset, "norm": trial.norm, "notes": [*learnt.notes]}
-    artefacts.save(run, dataset, learnt)
-    run.status = RunStatus.TRAINED
-    run.save()
+    artefacts.write(run, dataset, learnt)
+    if run.status == RunStatus.RUNNING:
+        run.status = RunStatus.TRAINED
+    save(run, work.fence)
 
 
 def _list_gates(run: Run, material: Material, trial: Trial) -> list[Gate]:
@@ -206,7 +239,7 @@ def _list_gates(run: Run, material: Material, trial: Trial) -> list[Gate]:
 
 def _vectors(dataset: Dataset, learnt: Learnt) -> Vectors:
     """What goes into the store: every item, and the shoppers that something was learnt of."""
-    known = np.flatnonzero(np.diff(dataset.interactions.indptr))
+    known = artefacts.known(dataset)
     return Vectors(
         items=dataset.items,
         item_vectors=learnt.item_vectors,

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from jobs_shop import FAST, event, history, products
 from testapp.models import Product
 from testapp.reco import TestCatalog
 
 from reco_plugin import backends
 from reco_plugin.capture import shopper_id
-from reco_plugin.jobs.lease import only_one
+from reco_plugin.jobs.lease import lease
 from reco_plugin.jobs.publish import active_run
 from reco_plugin.models import Interaction, Item, RankedList, Run, RunStatus
 
@@ -147,9 +147,8 @@ def test_a_failure_exits_1_and_says_why(shop, settings):
     assert "RECO_TRAIN_TIMEOUT" in out
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="needs advisory locks")
 def test_a_training_under_way_exits_4(shop):
-    with only_one(1, "popular"):
+    with lease(1, "popular"):
         code, out = call("reco_train")
     assert code == 4
     assert "Another process" in out

@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connection
 
 from reco_plugin import backends
-from reco_plugin.exceptions import AlreadyRunning, NotPublished, StoreError
-from reco_plugin.jobs import lease
+from reco_plugin.exceptions import NotPublished, StoreError
 from reco_plugin.jobs import publish as publishing
-from reco_plugin.jobs.lease import _took, only_one
 from reco_plugin.jobs.prune import prunable, prune
 from reco_plugin.jobs.publish import activate, active_run, publish, rollback
 from reco_plugin.jobs.record import begin, recorded
@@ -232,72 +228,7 @@ def test_a_pruned_run_cannot_be_activated(memory, settings):
         activate(run)
 
 
-# --- lease and record ----------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="needs advisory locks")
-def test_the_second_training_of_a_kind_refuses_politely():
-    with (
-        only_one(1, "personal"),
-        pytest.raises(AlreadyRunning, match="Another process"),
-        only_one(1, "personal"),
-    ):
-        pass
-    with only_one(1, "personal"):
-        pass
-
-
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="needs advisory locks")
-def test_the_shops_time_limits_of_transactions_do_not_end_the_lease(monkeypatch):
-    asked = (
-        "SELECT name, setting FROM pg_settings "
-        "WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
-    )
-    seen = {}
-
-    def took(leased, number):
-        with leased.cursor() as cursor:
-            cursor.execute("SET SESSION idle_in_transaction_session_timeout = '1s'")
-        held = _took(leased, number)
-        with leased.cursor() as cursor:
-            cursor.execute(asked)
-            seen.update(cursor.fetchall())
-        return held
-
-    monkeypatch.setattr(lease, "_took", took)
-    with only_one(1, "personal"):
-        pass
-    assert set(seen.values()) == {"0"}
-
-
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="needs advisory locks")
-def test_other_kinds_and_sites_train_side_by_side():
-    with only_one(1, "personal"), only_one(1, "popular"), only_one(2, "personal"):
-        pass
-
-
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="needs advisory locks")
-def test_of_ten_at_once_one_trains():
-    inside, refused, gate = [], [], threading.Barrier(10)
-    done = threading.Event()
-
-    def attempt() -> None:
-        gate.wait()
-        try:
-            with only_one(1, "crowd"):
-                inside.append(1)
-                done.wait(5)
-        except AlreadyRunning:
-            refused.append(1)
-            if len(refused) == 9:
-                done.set()
-
-    threads = [threading.Thread(target=attempt) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (len(inside), len(refused)) == (1, 9)
+# --- record ----------------------------------------------------------------------------
 
 
 def test_a_run_whose_process_died_is_marked_by_the_next():

@@ -19,7 +19,7 @@ from reco_plugin.jobs import artefacts
 from reco_plugin.jobs import prune as pruning
 from reco_plugin.jobs import train as job
 from reco_plugin.jobs.evaluate import way as way_of
-from reco_plugin.jobs.lease import only_one
+from reco_plugin.jobs.lease import lease
 from reco_plugin.jobs.publish import active_run, handle
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.jobs.train import preview, train
@@ -312,9 +312,8 @@ def test_a_time_limit_is_a_plain_message(shop, settings):
     assert "RECO_TRAIN_TIMEOUT" in run.error
 
 
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="needs advisory locks")
 def test_the_second_training_at_once_refuses(shop):
-    with only_one(1, "personal"), pytest.raises(AlreadyRunning):
+    with lease(1, "train"), pytest.raises(AlreadyRunning):
         train()
     assert not Run.objects.exists()
 
