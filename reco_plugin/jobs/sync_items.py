@@ -1,4 +1,8 @@
-"""The shop's catalogue → Item rows: streamed, only what changed, resumable at any point."""
+"""The shop's catalogue → Item rows: streamed, only what changed, resumable at any point.
+
+The job splits it by ranges of product keys, for as many workers as there are; `sync_items` does all of
+it here and now.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,24 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import DatabaseError, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Window
+from django.db.models.functions import Mod, RowNumber
 
 from reco_plugin import backends, conf
 from reco_plugin.catalog import Catalog
 from reco_plugin.exceptions import RecoError
 from reco_plugin.jobs.newborn import give_vectors
+from reco_plugin.jobs.shards import split_and_run
+from reco_plugin.jobs.work import Work
 from reco_plugin.models import Item
+from reco_plugin.stores import keys as shop_keys
 from reco_plugin.stores.base import Progress
 from reco_plugin.types import CatalogItem, Key
 
@@ -40,6 +48,7 @@ CONTENT = (
     "sensitive",
     "available_since",
 )
+COUNTS = ("seen", "added", "changed", "unchanged", "removed", "failed", "elsewhere", "vectors")
 T = TypeVar("T")
 
 
@@ -76,6 +85,14 @@ class ItemSync:
             reason = f"{type(error).__name__}: {error}".strip()[:300]
             self.failures.append(Failure(key=str(key), reason=reason))
 
+    def add(self, found: Mapping[str, Any]) -> None:
+        """Count what another report (as JSON) has counted."""
+        for name in COUNTS:
+            setattr(self, name, getattr(self, name) + found[name])
+        room = REPORTED - len(self.failures)
+        self.failures += [Failure(**failure) for failure in found["failures"][:room]]
+        self.notes += [note for note in found["notes"] if note not in self.notes]
+
     def as_json(self) -> dict[str, Any]:
         """JSON-able."""
         return asdict(self)
@@ -110,7 +127,7 @@ def sync_items(
     """
     report = ItemSync()
     catalog = backends.catalog()
-    products = catalog.products()
+    products = _products(catalog, site)
     total = products.count() if progress else 0
     for batch in _batches(products.iterator(chunk_size=BATCH), BATCH):
         _sync_batch(catalog, batch, site, report, dry_run)
@@ -120,6 +137,78 @@ def sync_items(
     if not dry_run:
         _give_vectors(site, report)
     return report
+
+
+# --- as a job ------------------------------------------------------------------------------------
+
+
+def work(work: Work) -> dict[str, Any]:
+    """The job: ranges of products by whoever has time, the rest here. Returns an ItemSync as JSON."""
+    report, products = ItemSync(), _products(backends.catalog(), work.site)
+    with work.stage("catalogue"):
+        for found in split_and_run(work, _ranges(work), ShardSync(), stage="catalogue"):
+            report.add(found)
+    with work.stage("vanished"):
+        _remove_vanished(products, work.site, report, dry_run=False)
+    with work.stage("vectors"):
+        _give_vectors(work.site, report)
+    return report.as_json()
+
+
+class ShardSync:
+    """Brings the Item rows of one range of product keys in line."""
+
+    def __call__(self, payload: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        """`after` < key <= `upto`, None where there is no end to it."""
+        report, site = ItemSync(), int(payload["site"])
+        catalog = backends.catalog()
+        products = _between(_products(catalog, site), payload["after"], payload["upto"])
+        for batch in _batches(products.iterator(chunk_size=BATCH), BATCH):
+            _sync_batch(catalog, batch, site, report, dry_run=False)
+            progress("catalogue", report.seen, max(payload["rows"], report.seen))
+        return report.as_json()
+
+
+def _ranges(work: Work) -> list[dict[str, Any]]:
+    """Ranges of RECO_SHARD_ITEMS products; those of a predecessor whose shards are still there."""
+    edges = work.checkpoint.get("edges")
+    if edges is None:
+        edges = _edges(max(1, conf.settings.SHARD_ITEMS))
+        work.keep(edges=edges)
+    rows = conf.settings.SHARD_ITEMS
+    return [
+        {"site": work.site, "after": after, "upto": upto, "rows": rows}
+        for after, upto in pairwise([None, *edges, None])
+    ]
+
+
+def _edges(size: int) -> list[str]:
+    """Every `size`-th product key, as text, in one statement over the primary key alone.
+
+    All products are counted, also those the catalogue leaves out: any edges will do.
+    """
+    model = backends.catalog().model
+    numbered = (
+        model._base_manager.using(conf.settings.DATABASE)
+        .order_by("pk")
+        .annotate(reco_remainder=Mod(Window(RowNumber(), order_by="pk"), size))
+        .filter(reco_remainder=0)
+    )
+    return [str(key) for key in numbered.values_list("pk", flat=True)]
+
+
+def _between(products: QuerySet[Any], after: str | None, upto: str | None) -> QuerySet[Any]:
+    to_key = shop_keys.key_field().to_python
+    if after is not None:
+        products = products.filter(pk__gt=to_key(after))
+    return products if upto is None else products.filter(pk__lte=to_key(upto))
+
+
+def _products(catalog: Catalog, site: int) -> QuerySet[Any]:
+    return catalog.products()
+
+
+# --- the steps -----------------------------------------------------------------------------------
 
 
 def _give_vectors(site: int, report: ItemSync) -> None:
