@@ -23,6 +23,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     f"keyshops.{KEYSHOP}",
     "reco_plugin",
+    *os.environ.get("KEYSHOP_APP", "").split(),
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -14,7 +11,6 @@ import pytest
 
 import reco_plugin
 
-TESTS = Path(__file__).resolve().parents[1]
 Manage = Callable[..., str]
 COLUMN_TYPES = {
     "integer": "bigint",
@@ -34,41 +30,6 @@ PRODUCT_TABLES = {
 @pytest.fixture(params=sorted(COLUMN_TYPES))
 def shop(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture
-def database(shop: str) -> Iterator[psycopg.Connection]:
-    url, name = os.environ["RECO_TEST_DATABASE_URL"], f"keyshop_{shop}_{os.getpid()}"
-    with psycopg.connect(url, autocommit=True) as admin:
-        admin.execute(f'DROP DATABASE IF EXISTS "{name}"')
-        admin.execute(f'CREATE DATABASE "{name}"')
-        with psycopg.connect(url, dbname=name, autocommit=True) as connection:
-            yield connection
-        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-@pytest.fixture
-def manage(shop: str, database: psycopg.Connection) -> Manage:
-    environment = {
-        **os.environ,
-        "KEYSHOP": shop,
-        "KEYSHOP_DB": database.info.dbname,
-        "DJANGO_SETTINGS_MODULE": "keyshops.shop_settings",
-        "PYTHONPATH": str(TESTS),
-    }
-
-    def call(*args: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "django", *args],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    return call
 
 
 def columns(connection: psycopg.Connection, column: str) -> dict[str, str]:
