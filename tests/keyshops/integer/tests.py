@@ -18,8 +18,8 @@ class Pages(TestCase):
         cls.boots = Product.objects.create(name="Boots", category="Shoes")
 
     def test_pages(self) -> None:
-        self.assertEqual(self.client.get(self.boots.get_absolute_url()).status_code, 200)
-        self.assertEqual(self.client.get("/").status_code, 200)
+        assert self.client.get(self.boots.get_absolute_url()).status_code == 200
+        assert self.client.get("/").status_code == 200
 
     @override_settings(RECO_ENABLED=False)
     def test_queries_of_a_page(self) -> None:
@@ -30,7 +30,7 @@ class Pages(TestCase):
         user = get_user_model().objects.create_user("ann")
         user.delete()
         self.boots.delete()
-        self.assertFalse(Product.objects.exists())
+        assert not Product.objects.exists()
 
 
 class Orders(TransactionTestCase):
@@ -40,10 +40,10 @@ class Orders(TransactionTestCase):
             product=pen, order_number=1, customer="ann", placed_at=timezone.now(), quantity=2
         )
         pen.delete()
-        self.assertIsNone(Line.objects.get().product)
-        self.assertFalse(Item.objects.exists())
+        assert Line.objects.get().product is None
+        assert not Item.objects.exists()
 
     def test_views_are_recorded(self) -> None:
         pen = Product.objects.create(name="Pen")
         self.client.get(pen.get_absolute_url(), headers=FIREFOX)
-        self.assertEqual(Interaction.objects.get().product_id, pen.pk)
+        assert Interaction.objects.get().product_id == pen.pk
