@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from reco_plugin import conf
+from reco_plugin.bounded import savepoint
 from reco_plugin.catalog import Catalog, OrderMapping
 from reco_plugin.stores.base import Store
 from reco_plugin.stores.choice import choose_store
@@ -34,9 +35,15 @@ def store(name: str = "") -> Store:
 
 
 def site(request: HttpRequest | None = None) -> int:
-    """The number of the shop this request (or this process) belongs to."""
+    """The number of the shop this request (or this process) belongs to.
+
+    A hook that raises leaves the shop's transaction usable; what it raises is passed on.
+    """
     value = conf.settings.SITE
-    return value if isinstance(value, int) else int(_callable("RECO_SITE", value)(request))
+    if isinstance(value, int):
+        return value
+    with savepoint(conf.settings.DATABASE):
+        return int(_callable("RECO_SITE", value)(request))
 
 
 def hook(setting: str, path: str) -> Callable[..., Any] | None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings as django_settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -58,9 +59,28 @@ class _Closer:
         return _Closer, ()
 
 
+def _tell_timings(request: HttpRequest, response: HttpResponseBase) -> None:
+    """What the slates of this page took, where the browser's developer tools show it."""
+    told = [
+        f'reco;dur={slate.milliseconds:.1f};desc="{_quotable(f"{slate.rung} {slate.placement}")}"'
+        for slate in lifecycle.state_of(request).served
+    ]
+    if told:
+        before = response.headers.get("Server-Timing")
+        response.headers["Server-Timing"] = ", ".join([*([before] if before else []), *told])
+
+
+def _quotable(text: str) -> str:
+    return "".join(
+        each for each in text if each.isascii() and each.isprintable() and each not in '"\\'
+    )
+
+
 def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     try:
         identity.finish(request, response)
+        if django_settings.DEBUG:
+            _tell_timings(request, response)
         response._resource_closers.append(_Closer(lifecycle.state_of(request)))  # type: ignore[attr-defined]
     except Exception:
         logger.exception("RecoMiddleware failed; the response is not affected.")

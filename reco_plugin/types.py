@@ -250,6 +250,8 @@ class Slate:
     shopper: uuid.UUID | None = None
     notes: tuple[str, ...] = ()
     """Why a better rung did not answer, e.g. 'personal: no history', 'store: statement timeout'."""
+    timings: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """Milliseconds spent on each rung that was tried, by name."""
 
     def __len__(self) -> int:
         return len(self.items)

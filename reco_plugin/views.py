@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import uuid
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -45,16 +47,23 @@ def _product(said: ClickToken) -> Any:
 
 
 def _count(request: HttpRequest, said: ClickToken, product: Any) -> None:
-    """A click that cannot be counted still leads on."""
+    """After the response: a click that cannot be counted still leads on, and at once."""
     try:
         if not capture.is_recordable(request):
             return
         shopper = capture.identify(request)
-        found = measurement.record_click(said, product.pk, shopper.id if shopper else None)
-        if found is not None:
-            capture.track(request, EventKind.SELECT_ITEM, product, source=EventSource.CLICK)
-            recommendation_clicked.send_robust(type(found), click=found, request=request)
+        who = shopper.id if shopper else None
+        work = partial(_write, request, said, product, who)
+        later = partial(capture.attempt, work, site=said.site, name="clicks")
+        capture.after_response(request, later)
     except Exception:
         if conf.settings.DEBUG_RAISE:
             raise
         logger.exception("A click on %s was lost", said.placement)
+
+
+def _write(request: HttpRequest, said: ClickToken, product: Any, who: uuid.UUID | None) -> None:
+    found = measurement.record_click(said, product.pk, who)
+    if found is not None:
+        capture.track(request, EventKind.SELECT_ITEM, product, source=EventSource.CLICK)
+        recommendation_clicked.send_robust(type(found), click=found, request=request)

@@ -7,6 +7,15 @@ import os
 
 import pytest
 
+
+@pytest.fixture(autouse=True)
+def _closed_breakers():
+    """What one test broke is not held against the next."""
+    from reco_plugin import breaker
+
+    breaker.reset()
+
+
 RINGS = ("unit", "integration", "acceptance", "migration")
 
 

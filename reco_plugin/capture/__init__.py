@@ -1,5 +1,6 @@
 """Who is this, and what did they do. Never hurts the shop: nothing here raises into a request."""
 
+from reco_plugin.capture.attempts import attempt
 from reco_plugin.capture.bots import is_bot
 from reco_plugin.capture.gate import is_recordable
 from reco_plugin.capture.identity import identify, shopper_id
@@ -10,6 +11,7 @@ from reco_plugin.capture.writing import write
 
 __all__ = [
     "after_response",
+    "attempt",
     "identify",
     "is_bot",
     "is_recordable",

@@ -14,12 +14,15 @@ import time
 from collections import Counter
 
 from reco_plugin import conf
-from reco_plugin.capture.savepoints import savepoint
+from reco_plugin.bounded import bounded_writes, savepoint
 from reco_plugin.models import Dropped
+from reco_plugin.signals import events_dropped
 
 logger = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 300.0
+FLUSH_MS = 1_000
+"""What writing the counts may take: the process may be waiting to end."""
 MOST_KEYS = 1_000
 """Distinct (site, reason) pairs held at once; a reason beyond them is counted as 'other'."""
 
@@ -69,6 +72,8 @@ def count(reason: str, site: int = 1, n: int = 1) -> None:
     """Note that `n` events were left out because of `reason` (a short word). Runs no SQL."""
     if n > 0:
         _counts.add(reason, site, n)
+        if events_dropped.has_listeners(Dropped):
+            events_dropped.send_robust(Dropped, reason=reason, site=site, count=n)
 
 
 def pending() -> dict[tuple[int, str], int]:
@@ -77,7 +82,20 @@ def pending() -> dict[tuple[int, str], int]:
 
 
 def flush() -> int:
-    """Write the counts as rows of `Dropped`, in one INSERT; returns how many rows. Never raises."""
+    """As `write`, but never raises: counting must not hurt anyone."""
+    try:
+        with bounded_writes(conf.settings.DATABASE, FLUSH_MS):
+            return write()
+    except Exception:
+        logger.debug("Could not write drop counts.", exc_info=True)
+        return 0
+
+
+def write() -> int:
+    """Write the counts as rows of `Dropped`, in one INSERT; returns how many rows.
+
+    What cannot be written is counted on. Raises django.db.Error.
+    """
     taken = _counts.take()
     if not taken:
         return 0
@@ -85,10 +103,9 @@ def flush() -> int:
     try:
         with savepoint(conf.settings.DATABASE):
             Dropped.objects.using(conf.settings.DATABASE).bulk_create(rows)
-    except Exception:  # counting must not hurt anyone; tried again at the next flush
+    except BaseException:
         _counts.put_back(taken)
-        logger.debug("Could not write drop counts.", exc_info=True)
-        return 0
+        raise
     return len(rows)
 
 

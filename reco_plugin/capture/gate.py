@@ -7,6 +7,7 @@ import logging
 from django.http import HttpRequest
 
 from reco_plugin import backends, conf
+from reco_plugin.bounded import savepoint
 from reco_plugin.capture.bots import is_bot, is_speculative
 from reco_plugin.capture.lifecycle import state_of
 
@@ -51,7 +52,8 @@ def _ask(request: HttpRequest) -> bool:
     if hook is None:
         return True
     try:
-        return bool(hook(request))
+        with savepoint(conf.settings.DATABASE):
+            return bool(hook(request))
     except Exception:
         logger.exception("RECO_CONSENT raised; taken as a refusal.")
         if conf.settings.DEBUG_RAISE:

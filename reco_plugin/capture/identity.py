@@ -8,6 +8,7 @@ act as somebody else by computing their id.
 
 from __future__ import annotations
 
+import logging
 import uuid
 
 from django.http import HttpRequest
@@ -20,6 +21,8 @@ from reco_plugin.capture.bots import is_bot
 from reco_plugin.capture.gate import has_consent
 from reco_plugin.capture.lifecycle import state_of
 from reco_plugin.types import Key, Shopper
+
+logger = logging.getLogger(__name__)
 
 SESSION_KEY = "reco_visitor"
 _NAMESPACE = uuid.UUID("a54c2f1e-30e0-5f0c-9a46-2f4f3a0d7c11")
@@ -51,11 +54,19 @@ def parse_visitor(text: object) -> uuid.UUID | None:
 def identify(request: HttpRequest) -> Shopper | None:
     """Who is asking. None without consent, for a bot, when disabled, or where nothing can be kept.
 
+    Never raises, but under RECO_DEBUG_RAISE.
+
     A guest seen for the first time gets a visitor id here, which RecoMiddleware sets as a cookie. May
     load the user: under an event loop, call it through sync_to_async.
     """
     state_of(request).was_read = True
-    return whose(request)
+    try:
+        return whose(request)
+    except Exception:
+        logger.exception("Nobody was recognised: who is asking could not be told.")
+        if conf.settings.DEBUG_RAISE:
+            raise
+        return None
 
 
 def whose(request: HttpRequest) -> Shopper | None:

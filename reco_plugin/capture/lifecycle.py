@@ -14,12 +14,21 @@ from django.http import HttpRequest
 
 from reco_plugin import conf
 from reco_plugin.capture import background, drops
-from reco_plugin.types import Shopper
+from reco_plugin.types import ShopEvent, Shopper
 
 logger = logging.getLogger(__name__)
 
 Callback = Callable[[], object]
 _ATTRIBUTE = "_reco"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What an instrument wants to know of one slate."""
+
+    placement: str
+    rung: str
+    milliseconds: float
 
 
 @dataclass(slots=True)
@@ -41,6 +50,17 @@ class RequestState:
     """The headers are out: a cookie can no longer be set."""
     is_closed: bool = False
     callbacks: list[Callback] = field(default_factory=list)
+    events: list[ShopEvent] = field(default_factory=list)
+    """What this request has done, to be written at its end in one statement."""
+    given_up: set[str] = field(default_factory=set)
+    """Rungs that timed out for this page; they are not tried for its other slates."""
+    served: list[Served] = field(default_factory=list)
+    """The slates of this page."""
+
+    @property
+    def awaits_close(self) -> bool:
+        """Is there an end of the response to wait for?"""
+        return self.has_middleware and not self.is_closed
 
 
 def state_of(request: HttpRequest) -> RequestState:
@@ -60,7 +80,7 @@ def after_response(request: HttpRequest, callback: Callback) -> None:
     loop, in the background thread. What it raises is logged and counted, never passed on.
     """
     state = state_of(request)
-    if state.has_middleware and not state.is_closed:
+    if state.awaits_close:
         state.callbacks.append(callback)
     elif background.in_event_loop():
         background.submit(callback)

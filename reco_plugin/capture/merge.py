@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from reco_plugin import backends, conf
 from reco_plugin.capture import background
+from reco_plugin.capture.attempts import attempt
 from reco_plugin.capture.gate import has_consent
 from reco_plugin.capture.identity import rotate, shopper_id, visitor_of
 from reco_plugin.capture.lifecycle import state_of
@@ -43,7 +44,7 @@ def logged_out(request: HttpRequest) -> None:
 
 
 def _merge_and_rotate(request: HttpRequest, visitor: uuid.UUID, site: int, user: Key) -> None:
-    merge(visitor, site, user)
+    attempt(partial(merge, visitor, site, user), site=site, name="guest's history")
     if state_of(request).visitor == visitor:
         rotate(request)
 

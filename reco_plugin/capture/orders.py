@@ -17,12 +17,19 @@ from django.http import HttpRequest
 
 from reco_plugin import backends, clock, conf
 from reco_plugin.capture import bulk, drops
+from reco_plugin.capture.attempts import attempt
 from reco_plugin.capture.clean import clamp, currency, product_key, text
 from reco_plugin.capture.erasure import erased_at
 from reco_plugin.capture.gate import is_recordable
 from reco_plugin.capture.identity import guest_id, parse_visitor, shopper_id, whose
-from reco_plugin.capture.lifecycle import guarded
-from reco_plugin.capture.recording import defer, is_transactional, write_what_can_be
+from reco_plugin.capture.lifecycle import after_response, guarded
+from reco_plugin.capture.recording import (
+    defer,
+    is_transactional,
+    write_inside,
+    write_what_can_be,
+)
+from reco_plugin.capture.retention import ORDERS, pruned_days, utc_day
 from reco_plugin.catalog import OrderLine, OrderMapping
 from reco_plugin.catalog.orders import OrderState
 from reco_plugin.types import EventKind, EventSource, Key, ShopEvent, Shopper
@@ -41,36 +48,53 @@ class Saved:
 
 def completed(order: Any, request: HttpRequest | None = None) -> None:
     """Record the purchases of a completed order, after the commit (or in it, by setting)."""
-    _later(partial(_save_order, order, request, None, None), request)
+    _later(_Report(order=order), request)
 
 
 def refunded(order: Any, lines: Iterable[Any] | None, request: HttpRequest | None = None) -> None:
     """Record the refund of an order, or of some of its lines (instances or keys)."""
     keys = None if lines is None else [getattr(line, "pk", line) for line in lines]
-    _later(partial(_save_order, order, request, keys, OrderState.REFUNDED), request)
+    _later(_Report(order=order, keys=keys, state=OrderState.REFUNDED), request)
 
 
-def _later(work: partial[None], request: HttpRequest | None) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Report:
+    """What the shop's signal said."""
+
+    order: Any
+    keys: Sequence[Key] | None = None
+    state: OrderState | None = None
+
+
+def _later(report: _Report, request: HttpRequest | None) -> None:
     if is_transactional():
-        guarded(work)
+        guarded(partial(_hand_over, report, request, inside=True))
     else:
-        defer(work, request)
+        defer(partial(_hand_over, report, request), request)
 
 
-def _save_order(
-    order: Any,
-    request: HttpRequest | None,
-    keys: Sequence[Key] | None,
-    state: OrderState | None,
-) -> None:
+def _hand_over(report: _Report, request: HttpRequest | None, *, inside: bool = False) -> None:
+    """Find out who bought while the request lasts; read and write once its response is out."""
     mapping = backends.orders()
     if mapping is None:
         drops.count("no_order_mapping")
         return
     site = backends.site(request)
     buyer = whose(request) if request is not None and is_recordable(request) else None
-    page = mapping.lines_of(order, keys, ours(mapping))
-    saved = save(mapping, page.lines, site, source=EventSource.SIGNAL, buyer=buyer, state=state)
+    work = partial(_save_order, mapping, report, site, buyer)
+    if inside:
+        write_inside(work, request)
+    elif request is not None:
+        after_response(request, partial(attempt, work, site=site, name="orders"))
+    else:
+        attempt(work, site=site, name="orders")
+
+
+def _save_order(mapping: OrderMapping, report: _Report, site: int, buyer: Shopper | None) -> None:
+    page = mapping.lines_of(report.order, report.keys, ours(mapping))
+    saved = save(
+        mapping, page.lines, site, source=EventSource.SIGNAL, buyer=buyer, state=report.state
+    )
     count_left_out(page.broken + saved.dropped, site)
 
 
@@ -101,7 +125,7 @@ def save(
             saved.dropped["bad_product"] += 1
     known = _known(wanted, site)
     new = [wish for wish in wanted if _is_new(wish, known)]
-    events = _not_erased(new, saved)
+    events = _not_erased(_not_pruned(new, site, saved), saved)
     if not dry_run:
         write_what_can_be(events)
     saved.written.update(event.kind for event in events)
@@ -213,6 +237,15 @@ def _is_new(wish: _Wish, known: set[uuid.UUID]) -> bool:
     if wish.event.event_id in known:
         return False
     return wish.only_after is None or wish.only_after in known
+
+
+def _not_pruned(wishes: Sequence[_Wish], site: int, saved: Saved) -> list[_Wish]:
+    """Those of orders whose day was not let go of for its age (RECO_RETENTION_DAYS)."""
+    gone = pruned_days(site, ORDERS, {utc_day(wish.placed_at) for wish in wishes})
+    kept = [wish for wish in wishes if utc_day(wish.placed_at) not in gone]
+    if len(kept) < len(wishes):
+        saved.dropped["pruned"] += len(wishes) - len(kept)
+    return kept
 
 
 def _not_erased(wishes: Sequence[_Wish], saved: Saved) -> list[ShopEvent]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 from django.db import models
 
 from reco_plugin import backends, conf
+from reco_plugin.capture.attempts import attempt
 from reco_plugin.capture.erasure import mark_users
 from reco_plugin.capture.recording import defer
 from reco_plugin.models import Item
@@ -46,11 +48,13 @@ def _take(subject: str, model: type[models.Model]) -> list[Any]:
 
 def _remove_items() -> None:
     if keys := _take("products", backends.catalog().model):
-        Item.objects.using(conf.settings.DATABASE).filter(pk__in=keys).delete()
+        items = Item.objects.using(conf.settings.DATABASE).filter(pk__in=keys)
+        attempt(items.delete, size=len(keys), name="deleted products")
 
 
 def _mark_users() -> None:
     from django.contrib.auth import get_user_model
 
     if keys := _take("users", get_user_model()):
-        mark_users(keys, backends.site(None))
+        site = backends.site(None)
+        attempt(partial(mark_users, keys, site), site=site, size=len(keys), name="deleted users")

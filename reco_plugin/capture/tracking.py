@@ -13,11 +13,12 @@ from django.http import HttpRequest
 
 from reco_plugin import backends, clock, conf
 from reco_plugin.capture import background, drops
+from reco_plugin.capture.attempts import attempt
 from reco_plugin.capture.clean import clean, product_key
 from reco_plugin.capture.gate import refusal, refusal_before_user
 from reco_plugin.capture.identity import mint, visitor_of, whose
 from reco_plugin.capture.lifecycle import after_response, state_of
-from reco_plugin.capture.recording import defer, is_transactional, record, write_what_can_be
+from reco_plugin.capture.recording import defer, is_transactional, record, write_soon
 from reco_plugin.types import EventKind, EventSource, Key, ShopEvent
 
 logger = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ def _must_mint_now(request: HttpRequest) -> bool:
 
 def _write(request: HttpRequest, event: partial[ShopEvent]) -> None:
     if complete := _complete(request, event):
-        write_what_can_be([complete])
+        write_soon([complete], request)
 
 
 def _complete(request: HttpRequest, event: partial[ShopEvent]) -> ShopEvent | None:
@@ -125,4 +126,4 @@ def _complete(request: HttpRequest, event: partial[ShopEvent]) -> ShopEvent | No
 def _drop(request: HttpRequest, reason: str, site: int) -> None:
     drops.count(reason, site)
     if drops.is_due():
-        after_response(request, drops.flush)
+        after_response(request, partial(attempt, drops.write, name="drop counts"))

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 from django.db import connections
 
 from reco_plugin import clock, conf
+from reco_plugin.bounded import savepoint
 from reco_plugin.capture import bulk
-from reco_plugin.capture.savepoints import savepoint
 from reco_plugin.models import Interaction, VisitorLink
 from reco_plugin.types import EventKind, ShopEvent
 

@@ -11,6 +11,11 @@ from reco_plugin.models import Impression
 from reco_plugin.types import Slate
 
 
+def was_recorded(slate: Slate) -> bool:
+    """Are the impressions of this slate written already?"""
+    return Impression.objects.using(conf.settings.DATABASE).filter(slate=slate.id).exists()
+
+
 def record_impressions(slate: Slate) -> int:
     """Append one impression per item, in one INSERT; returns how many. Raises database errors."""
     placement = slate.placement[: Impression._meta.get_field("placement").max_length]

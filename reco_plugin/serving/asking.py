@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import models
 from django.http import HttpRequest
 
 from reco_plugin import backends, capture, conf
-from reco_plugin.capture.savepoints import savepoint
+from reco_plugin.bounded import savepoint
 from reco_plugin.catalog import Catalog
 from reco_plugin.serving.keys import key_of, keys_of
 from reco_plugin.types import Key, Rung, Shopper
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 KINDS = {
     "personal": (Rung.PERSONAL, Rung.CONTEXTUAL, Rung.POPULAR_IN_CATEGORY, Rung.POPULAR),
@@ -83,11 +85,9 @@ def settle(
         request=request,
         shopper=shopper or (capture.identify(request) if request is not None else None),
         anchors=anchors,
-        category=catalog.category_path(category or ""),
+        category=_category(catalog, category),
         limit=max(0, min(MOST, int(conf.settings.LIMIT if limit in (None, "") else limit))),
-        excluded=keys_of(catalog.model, (*exclude, *_cart(request, conf.settings.DATABASE))).union(
-            anchors
-        ),
+        excluded=keys_of(catalog.model, (*exclude, *_cart(request))).union(anchors),
         placement=placement or kind,
         forced=_forced(),
     )
@@ -99,23 +99,34 @@ def _anchors(catalog: Catalog, product: Any) -> tuple[Key, ...]:
         return ()
     group = None
     if isinstance(product, models.Model):
-        group = key_of(catalog.model, catalog.get_group(product))
+        group = _asked("get_group", lambda: key_of(catalog.model, catalog.get_group(product)), None)
     return (key,) if group is None or group == key else (group, key)
 
 
-def _cart(request: HttpRequest | None, using: str) -> Iterable[Any]:
-    """What is in the cart; a hook that raises leaves nothing out, and the shop's transaction usable."""
+def _category(catalog: Catalog, category: Any) -> str:
+    if category in (None, ""):
+        return ""
+    return _asked("category_path", lambda: catalog.category_path(category), "")
+
+
+def _cart(request: HttpRequest | None) -> Iterable[Any]:
     hook = backends.hook("RECO_CART", conf.settings.CART)
     if hook is None or request is None:
         return ()
+    nothing: tuple[Any, ...] = ()
+    return _asked("RECO_CART", lambda: tuple(hook(request) or ()), nothing)
+
+
+def _asked(what: str, ask: Callable[[], T], otherwise: T) -> T:
+    """What the shop's own code says; one that raises says nothing, and leaves a transaction usable."""
     try:
-        with savepoint(using):
-            return tuple(hook(request) or ())
+        with savepoint(conf.settings.DATABASE):
+            return ask()
     except Exception:
         if conf.settings.DEBUG_RAISE:
             raise
-        logger.exception("RECO_CART raised; what is in the cart may be shown")
-        return ()
+        logger.exception("%s raised; the slate is made without it.", what)
+        return otherwise
 
 
 def _forced() -> Rung | None:

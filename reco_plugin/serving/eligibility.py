@@ -24,7 +24,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from reco_plugin import clock, conf
-from reco_plugin.capture.savepoints import savepoint
+from reco_plugin.bounded import savepoint
 from reco_plugin.catalog import Catalog
 from reco_plugin.catalog.paths import first_field
 from reco_plugin.models import Interaction, Item

@@ -17,6 +17,12 @@ class Filling:
     items: list[SlateItem] = field(default_factory=list)
     groups: set[Key] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    timings: dict[Rung, float] = field(default_factory=dict)
+    """Seconds spent on each rung that was tried."""
+    is_out: bool = False
+    """The database was slow, or not to be reached."""
+    was_answered: bool = False
+    """It answered at least one statement."""
 
     @property
     def missing(self) -> int:

@@ -186,7 +186,7 @@ async def test_a_full_queue_drops_and_counts(monkeypatch):
     small = background.Worker(capacity=2)
     monkeypatch.setattr(background, "_worker", small)
     small.submit(gate.wait)
-    while small._queue.qsize():
+    while len(small):
         await asyncio.sleep(0.01)
     for _ in range(5):
         record([an_event()])

@@ -117,7 +117,7 @@ def test_no_signal_runs_sql_inside_a_transaction(
 def test_one_view_is_one_insert(request_of_a_person, django_assert_num_queries):
     with django_assert_num_queries(1) as queries:
         track(request_of_a_person, "view_item", uuid.uuid4())
-    assert queries.captured_queries[0]["sql"].startswith("INSERT INTO")
+    assert "INSERT INTO" in queries.captured_queries[0]["sql"]
     assert Interaction.objects.count() == 1
 
 

@@ -133,7 +133,7 @@ def test_any_database_error_leaves_the_shops_transaction_usable(popular, monkeyp
     with transaction.atomic():
         slate = recommend("popular")
         Product.objects.create(label="Mine", cents=1)
-    assert slate.notes == ("popular: ProgrammingError",)
+    assert slate.notes == ("popular: ProgrammingError 42703",)
     assert Product.objects.filter(label="Mine").exists()
 
 
@@ -187,7 +187,10 @@ def test_a_connection_lost_on_the_way_ends_the_climb(popular, monkeypatch):
     )
     with pytest.raises(DatabaseError), transaction.atomic():  # noqa: PT012
         slate = recommend("popular")
-        assert slate.notes == ("popular: OperationalError", "database: the connection is lost")
+        assert slate.notes == (
+            "popular: OperationalError 57P01",
+            "database: the connection is lost",
+        )
         Product.objects.create(label="Mine", cents=1)
     assert not recommend("popular")
     monkeypatch.setattr(TestCatalog, "eligible", before)
