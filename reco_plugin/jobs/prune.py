@@ -6,13 +6,15 @@ import logging
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from reco_plugin import backends, conf
 from reco_plugin.exceptions import RecoError, StoreError
+from reco_plugin.jobs import deleting
 from reco_plugin.jobs.artefacts import artefact_path
 from reco_plugin.jobs.publish import handle
-from reco_plugin.models import ActiveRun, RankedList, Run, RunStatus, VectorBlock
+from reco_plugin.models import ActiveRun, Neighbours, RankedList, Run, RunStatus, VectorBlock
+from reco_plugin.stores.base import Sweeping
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,35 @@ def tidy(site: int, kind: str) -> None:
         prune(site, kind)
     except (RecoError, DatabaseError, OSError):
         log.exception("old %s runs of site %s were not pruned", kind, site)
+
+
+def kinds(site: int) -> list[str]:
+    """The kinds of run a site has."""
+    runs = Run.objects.using(conf.settings.DATABASE).filter(site=site)
+    return list(runs.order_by("kind").values_list("kind", flat=True).distinct())
+
+
+def stale_neighbours(site: int, *, dry_run: bool = False) -> int:
+    """Delete, in small batches, what was worked out for runs that are gone; returns how many."""
+    using = conf.settings.DATABASE
+    lists = Neighbours.objects.using(using)
+    gone = Run.objects.using(using).filter(site=site, status=RunStatus.PRUNED)
+    left = gone.filter(Exists(lists.filter(run=OuterRef("pk")))).order_by("pk")
+    removed = 0
+    for run in left.values_list("pk", flat=True):
+        rows = lists.filter(run=run)
+        removed += rows.count() if dry_run else deleting.in_batches(rows, "product_id")
+    return removed
+
+
+def orphaned_tables(*, dry_run: bool = False) -> list[str]:
+    """Drop vectors that no run names, where the store can tell; returns their names."""
+    try:
+        store: object = backends.store()
+        return store.sweep(dry_run=dry_run) if isinstance(store, Sweeping) else []
+    except (StoreError, DatabaseError, ImproperlyConfigured) as error:
+        log.warning("leftovers of the store stay for now: %s", error)
+        return []
 
 
 def _runs(site: int, kind: str) -> QuerySet[Run]:
@@ -86,6 +117,9 @@ def _release(run: Run) -> None:
         log.warning("run %s keeps its vectors for now: %s", run.pk, error)
         return
     VectorBlock.objects.using(conf.settings.DATABASE).filter(run=run).delete()
+    deleting.in_batches(
+        Neighbours.objects.using(conf.settings.DATABASE).filter(run=run), "product_id"
+    )
     if run.artefact:
         artefact_path(run).unlink(missing_ok=True)
     run.store, run.store_state, run.artefact = "", {}, ""

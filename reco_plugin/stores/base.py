@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -132,4 +132,26 @@ class Tuned(Protocol):
 
     def settings(self, handle: Handle) -> Mapping[str, str]:
         """The database settings that `nearest` wants for this run, see `stores.in_force`."""
+        ...
+
+
+@runtime_checkable
+class Sweeping(Protocol):
+    """What a store may have besides: leftovers of processes that died, which it can find by itself."""
+
+    def sweep(self, *, dry_run: bool = False) -> list[str]:
+        """Drop (or only name) what no run names any more. Raises StoreError."""
+        ...
+
+
+@runtime_checkable
+class Forgetting(Protocol):
+    """What a store should have besides: it can let go of single shoppers of a published run."""
+
+    def forget(self, handle: Handle, shoppers: Sequence[uuid.UUID]) -> int:
+        """Remove the vectors of `shoppers` while the run is read; returns how many it had.
+
+        Doing it again, for shoppers it never knew or for a run that is gone, is no error. Raises
+        StoreError.
+        """
         ...

@@ -92,6 +92,16 @@ class NumpyStore:
             lambda key: isinstance(key, tuple) and key[:2] == (self.database, handle.run)
         )
 
+    def forget(self, handle: Handle, shoppers: Sequence[uuid.UUID]) -> int:
+        """See `Forgetting.forget`: the buckets they are in are written anew."""
+        found = 0
+        with self._writing(f"Run {handle.run} could not forget a shopper"):
+            for shopper in shoppers:
+                bucket = _bucket(shopper, _state(handle, "buckets"))
+                blocks = self._blocks(handle).filter(space=bucket).select_for_update()
+                found += sum(_removed(block, shopper) for block in blocks)
+        return found
+
     # --- reading ------------------------------------------------------------------------------
 
     def history(self, handle: Handle | None, shopper: uuid.UUID, limit: int) -> History:
@@ -291,6 +301,18 @@ def _from_bucket(keys: Any, vectors: Any, shopper: uuid.UUID) -> Floats | None:
     matrix = np.frombuffer(vectors, dtype="<f4").reshape(len(keys), -1)
     found: Floats = matrix[keys.index(shopper.hex)].astype(np.float32)
     return found
+
+
+def _removed(block: VectorBlock, shopper: uuid.UUID) -> bool:
+    """Take a shopper out of their bucket, if they are in it."""
+    if shopper.hex not in block.keys:
+        return False
+    at = block.keys.index(shopper.hex)
+    matrix = np.frombuffer(block.vectors, dtype="<f4").reshape(len(block.keys), -1)
+    block.keys = [key for key in block.keys if key != shopper.hex]
+    block.vectors = np.delete(matrix, at, axis=0).tobytes()
+    block.save(update_fields=["keys", "vectors"])
+    return True
 
 
 def _bucket(shopper: uuid.UUID, buckets: int) -> str:

@@ -88,7 +88,17 @@ class PgvectorStore:
         """Drop every table of a run. Raises StoreError while one is read without a pause."""
         self._remove(lambda cursor: tables.of_run(cursor, handle.run), f"run {handle.run}")
 
-    def sweep(self) -> list[str]:
+    def forget(self, handle: Handle, shoppers: Sequence[uuid.UUID]) -> int:
+        """See `Forgetting.forget`: a DELETE by key, which no reader waits for."""
+        try:
+            with self._ddl(f"Run {handle.run} could not forget a shopper") as cursor:
+                return tables.forget(cursor, Tables.of(handle.state), shoppers)
+        except StoreError as error:
+            if sqlstate(error.__cause__ or error) != UNDEFINED_TABLE:
+                raise
+            return 0
+
+    def sweep(self, *, dry_run: bool = False) -> list[str]:
         """Drop tables no run names any more, such as those of a publish whose process died before
         it could save the run's state; returns their names."""
         kept = _named_tables(self.database)
@@ -97,6 +107,9 @@ class PgvectorStore:
         def orphans(cursor: CursorWrapper) -> list[str]:
             return [name for name in tables.older_than(cursor, before) if name not in kept]
 
+        if dry_run:
+            with connections[self.database].cursor() as cursor:
+                return orphans(cursor)
         return self._remove(orphans, "orphaned tables")
 
     # --- reading ------------------------------------------------------------------------------

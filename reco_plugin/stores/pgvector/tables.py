@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,6 +118,15 @@ def sign(cursor: CursorWrapper, tables: Tables, run: int, now: dt.datetime) -> N
     for table in (tables.items, tables.shoppers):
         _execute(cursor, "COMMENT ON TABLE {} IS {}", sql.Identifier(table), sql.Literal(words))
         _execute(cursor, "ANALYZE {}", sql.Identifier(table))
+
+
+def forget(cursor: CursorWrapper, tables: Tables, shoppers: Sequence[uuid.UUID]) -> int:
+    """Delete the rows of shoppers; returns how many there were."""
+    statement = sql.SQL("DELETE FROM {} WHERE key = ANY(%s::uuid[])")
+    cursor.execute(
+        statement.format(sql.Identifier(tables.shoppers)), [[str(each) for each in shoppers]]
+    )
+    return max(0, int(cursor.rowcount))
 
 
 def of_run(cursor: CursorWrapper, run: int) -> list[str]:
