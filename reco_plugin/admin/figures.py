@@ -1,0 +1,106 @@
+"""Numbers, times and spans as the operator's language writes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import Any
+
+from django.utils import formats, timezone
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+
+NOTHING = "\N{EN DASH}"
+TO = " \N{EN DASH} "
+MINUS = "\N{MINUS SIGN}"
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
+
+def whole(value: Any) -> str:
+    """1234567 → '1,234,567'; a dash for what is no number."""
+    return decimal(value, 0)
+
+
+def decimal(value: Any, places: int = 4) -> str:
+    """0.03125 → '0.0313'; a dash for what is no finite number."""
+    if not is_number(value):
+        return NOTHING
+    return formats.number_format(round(value, places), places, use_l10n=True, force_grouping=True)
+
+
+def compact(value: float) -> str:
+    """A figure of any size in at most three signs: '1,200,000', '340', '2.5', '0.031'."""
+    if not value or abs(value) >= 100:
+        return whole(value)
+    most = min(2 - math.floor(math.log10(abs(value))), 9)
+    places = next(at for at in range(most + 1) if round(value, at) == round(value, most))
+    return decimal(value, places)
+
+
+def share(value: Any, places: int = 1) -> str:
+    """0.125 → '12.5 %'."""
+    return f"{decimal(value * 100, places)} %" if is_number(value) else NOTHING
+
+
+def signed_share(value: Any, places: int = 1) -> str:
+    """0.125 → '+12.5 %'; the minus of a loss is a real minus sign."""
+    if not is_number(value):
+        return NOTHING
+    return ("+" if value >= 0 else MINUS) + share(abs(value), places)
+
+
+def interval(estimate: Any, places: int = 4) -> str:
+    """{'low': …, 'high': …} → both ends; '' where there is none."""
+    if not isinstance(estimate, dict) or not is_number(estimate.get("low")):
+        return ""
+    return decimal(estimate["low"], places) + TO + decimal(estimate.get("high"), places)
+
+
+def span(seconds: Any) -> str:
+    """0.24 → '0.24 s', 95 → '1 min 35 s', 7260 → '2 h 1 min', 200000 → '2 d 7 h'."""
+    if not is_number(seconds):
+        return NOTHING
+    if seconds < MINUTE:
+        return _("%s s") % decimal(seconds, 2 if seconds < 10 else 0)
+    whole_seconds = round(seconds)
+    for size, smaller, words in (
+        (DAY, HOUR, _("%(large)s d %(small)s h")),
+        (HOUR, MINUTE, _("%(large)s h %(small)s min")),
+        (MINUTE, 1, _("%(large)s min %(small)s s")),
+    ):
+        if whole_seconds >= size:
+            large, rest = divmod(whole_seconds, size)
+            return words % {"large": whole(large), "small": whole(rest // smaller)}
+    return _("%s s") % whole(whole_seconds)
+
+
+def moment(value: dt.datetime | None) -> str:
+    """A time in the zone in force, short."""
+    if value is None:
+        return NOTHING
+    local = timezone.localtime(value) if timezone.is_aware(value) else value
+    return formats.date_format(local, "SHORT_DATETIME_FORMAT")
+
+
+def day(value: dt.date) -> str:
+    return formats.date_format(value, "SHORT_DATE_FORMAT")
+
+
+def ago(value: dt.datetime | None) -> str:
+    """'3 hours ago', at most two units; a dash for never."""
+    if value is None:
+        return NOTHING
+    return _("%s ago") % timesince(value)
+
+
+def parsed(text: Any) -> dt.datetime | None:
+    """An ISO time out of our JSON, or None."""
+    try:
+        return dt.datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def is_number(value: Any) -> bool:
+    """A finite number, not a truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

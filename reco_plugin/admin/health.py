@@ -1,0 +1,141 @@
+"""How far the data is, what the doctor finds, and the settings as they are in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from reco_plugin import doctor
+from reco_plugin.admin import charts, figures
+from reco_plugin.admin.pages import permitted
+from reco_plugin.admin.sites import chosen
+from reco_plugin.jobs.schedule import standing
+
+if TYPE_CHECKING:
+    from reco_plugin.admin.jobs import JobAdmin
+
+LEVELS = {
+    "ok": ("✓", gettext_lazy("all right")),
+    "note": ("i", gettext_lazy("to know")),
+    "warning": ("!", gettext_lazy("warning")),
+    "error": ("✗", gettext_lazy("error")),
+}
+KINDS = {
+    "popular": gettext_lazy("What is popular"),
+    "similar": gettext_lazy("Similar products"),
+    "personal": gettext_lazy("Picked for a shopper"),
+}
+
+
+def readiness_view(admin: JobAdmin, request: HttpRequest) -> HttpResponseBase:
+    """GET: how far the data is. POST: the doctor's findings too, with `slow` also those of probes that
+    start a process or call the broker, which takes the permission to start jobs."""
+    site = chosen(request)
+    findings = _findings(request, site) if request.method == "POST" else []
+    return admin.page(
+        request,
+        "readiness.html",
+        title=_("Readiness"),
+        kinds=kinds(site),
+        findings=[FindingRow.of(finding) for finding in findings],
+        next_step=doctor.next_step(site, findings),
+        may_start=permitted(request, "start_job"),
+    )
+
+
+def _findings(request: HttpRequest, site: int) -> list[doctor.Finding]:
+    is_slow = "slow" in request.POST
+    if is_slow and not permitted(request, "start_job"):
+        raise PermissionDenied
+    return list(doctor.probes(site, fast=not is_slow))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingRow:
+    group: str
+    level: str
+    level_words: Any
+    words: str
+    hint: str
+
+    @classmethod
+    def of(cls, finding: doctor.Finding) -> Self:
+        sign, words = LEVELS[finding.level]
+        return cls(
+            group=finding.group,
+            level=finding.level,
+            level_words=f"{sign} {words}",
+            words=finding.words,
+            hint=finding.hint,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindRow:
+    title: Any
+    is_ready: bool
+    have: str
+    need: str
+    bar: SafeString
+    words: str
+    next_step: str
+
+
+def kinds(site: int) -> list[KindRow]:
+    """Readiness, kind by kind."""
+    return [
+        KindRow(
+            title=KINDS.get(kind.kind, kind.kind),
+            is_ready=kind.ready,
+            have=figures.whole(kind.have),
+            need=figures.whole(kind.need),
+            bar=charts.bar(kind.have / kind.need if kind.need else 1.0),
+            words=kind.words,
+            next_step=kind.next_step,
+        )
+        for kind in doctor.readiness(site)
+    ]
+
+
+def in_one_line(site: int) -> tuple[str, str]:
+    """(level, words) of the jobs and of what is live."""
+    jobs = standing(site)
+    silent = [str(job.spec.title) for job in jobs if job.is_stale]
+    failed = [str(job.spec.title) for job in jobs if job.row and job.row.failures]
+    if failed:
+        return "error", _("Fails: %s.") % ", ".join(failed)
+    if silent:
+        return "warning", _("Fell silent: %s.") % ", ".join(silent)
+    if not any(job.row and job.row.succeeded_at for job in jobs):
+        return "warning", _("No job has run yet: is there a worker, or a cron line?")
+    return "ok", _("All jobs are well.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingRow:
+    name: str
+    doc: str
+    value: str
+    is_default: bool
+
+
+def settings_view(admin: JobAdmin, request: HttpRequest) -> HttpResponseBase:
+    """Every setting, its value in force, and whether somebody chose it."""
+    rows = [
+        SettingRow(name=setting.name, doc=setting.doc, value=repr(value), is_default=is_default)
+        for setting, value, is_default in doctor.settings_in_force()
+    ]
+    return admin.page(
+        request,
+        "settings.html",
+        title=_("Settings in force"),
+        chosen=[row for row in rows if not row.is_default],
+        defaults=[row for row in rows if row.is_default],
+    )

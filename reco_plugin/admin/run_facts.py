@@ -1,0 +1,250 @@
+"""What a run's JSON says, in words. Old and broken runs lack parts of it, so nothing is taken on trust."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from reco_plugin.admin import charts, figures
+from reco_plugin.models import Run, RunStatus
+
+WAYS = {
+    "fold_in": gettext_lazy("Personal, from recent clicks"),
+    "trained": gettext_lazy("Personal, as trained"),
+    "popularity": gettext_lazy("Popularity, to compare"),
+}
+STATUS = {
+    RunStatus.RUNNING: gettext_lazy("running"),
+    RunStatus.TRAINED: gettext_lazy("trained"),
+    RunStatus.PUBLISHED: gettext_lazy("published"),
+    RunStatus.REJECTED: gettext_lazy("rejected"),
+    RunStatus.FAILED: gettext_lazy("failed"),
+    RunStatus.PRUNED: gettext_lazy("let go"),
+}
+KINDS = {"personal": gettext_lazy("personal"), "popular": gettext_lazy("popular")}
+
+
+def part(value: Any, *names: str) -> Any:
+    """`value[name][name]…`, None as soon as something is missing or no mapping."""
+    for name in names:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value
+
+
+def depth(run: Run) -> int:
+    """The k of NDCG@k."""
+    k = part(run.metrics, "k")
+    return k if isinstance(k, int) else 10
+
+
+def measured(run: Run, figure: str, way: str = "") -> Any:
+    """What was measured of a way of serving (of the one in use, unless named): an estimate
+    {'mean', 'low', 'high', 'n'}, a number, or None."""
+    way = way or str(part(run.metrics, "served") or "")
+    return part(run.metrics, "results", way, f"{figure}@{depth(run)}")
+
+
+def mean(run: Run, figure: str, way: str = "") -> float | None:
+    """As `measured`, the number alone."""
+    found = measured(run, figure, way)
+    value = found.get("mean") if isinstance(found, Mapping) else found
+    return float(value) if value is not None and figures.is_number(value) else None
+
+
+def lift(run: Run) -> float | None:
+    """NDCG as served beside popularity's, as a share of that: 0.2 is a fifth better."""
+    ours, theirs = mean(run, "ndcg"), mean(run, "ndcg", "popularity")
+    return ours / theirs - 1 if ours is not None and theirs else None
+
+
+def why_not(run: Run) -> str:
+    """Why it failed or was rejected; '' when it was not."""
+    if run.error:
+        return run.error
+    return "; ".join(gate.words for gate in gates(run) if gate.passed is False)
+
+
+def window(run: Run) -> str:
+    """The data it learnt from: first and last day, or the days counted."""
+    first, last = part(run.dataset, "quality", "first"), part(run.dataset, "quality", "last")
+    if first and last:
+        return f"{first}{figures.TO}{last}"
+    days = part(run.dataset, "days")
+    if days:
+        return _("last %s days") % figures.whole(days)
+    return _("all history") if days == 0 else figures.NOTHING
+
+
+def counts(run: Run) -> list[tuple[Any, str]]:
+    """(what, how many), those that the run knows."""
+    named = {
+        "events": _("events"),
+        "shoppers": _("shoppers"),
+        "items": _("products"),
+        "interactions": _("pairs of shopper and product"),
+        "features": _("features"),
+        "lists": _("lists"),
+    }
+    found = ((words, part(run.dataset, name)) for name, words in named.items())
+    return [(words, figures.whole(count)) for words, count in found if figures.is_number(count)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateRow:
+    name: str
+    passed: bool | None
+    words: str
+
+    @property
+    def sign(self) -> str:
+        return {True: "✓", False: "✗"}.get(self.passed, figures.NOTHING)  # type: ignore[arg-type]
+
+    @property
+    def verdict(self) -> str:
+        return {True: _("passed"), False: _("failed")}.get(
+            self.passed,  # type: ignore[arg-type]
+            _("not measured"),
+        )
+
+
+def gates(run: Run) -> list[GateRow]:
+    """Each verdict, failed ones first."""
+    found = [
+        GateRow(
+            name=str(gate.get("name", "")),
+            passed=gate.get("passed"),
+            words=str(gate.get("words", "")),
+        )
+        for gate in _mappings(run.gates)
+    ]
+    return sorted(found, key=lambda gate: gate.passed is not False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WayRow:
+    """How one way of serving did."""
+
+    title: Any
+    is_served: bool
+    cells: list[tuple[str, str]]
+    """(figure, its interval)."""
+
+
+FIGURES = ("ndcg", "recall", "hit_rate", "mrr", "coverage", "top_share")
+
+
+def figure_titles(run: Run) -> list[str]:
+    k = depth(run)
+    return [
+        f"NDCG@{k}",
+        f"recall@{k}",
+        _("hit rate@%s") % k,
+        f"MRR@{k}",
+        _("coverage@%s") % k,
+        _("top share@%s") % k,
+    ]
+
+
+def ways(run: Run) -> list[WayRow]:
+    """The measurement as a table: what is served, the other way, popularity."""
+    results = part(run.metrics, "results")
+    served = part(run.metrics, "served")
+    if not isinstance(results, Mapping):
+        return []
+    return [
+        WayRow(
+            title=WAYS.get(name, name),
+            is_served=name == served,
+            cells=[_cell(measured(run, figure, name)) for figure in FIGURES],
+        )
+        for name in sorted(results, key=lambda name: (name != served, name == "popularity"))
+    ]
+
+
+def _cell(found: Any) -> tuple[str, str]:
+    if isinstance(found, Mapping):
+        return figures.decimal(found.get("mean")), figures.interval(dict(found))
+    return figures.share(found), ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRow:
+    name: str
+    seconds: float
+    part: float
+    """Of the longest."""
+
+    @property
+    def words(self) -> str:
+        return figures.span(self.seconds)
+
+    @property
+    def bar(self) -> SafeString:
+        return charts.bar(self.part)
+
+
+def stages(timings: Any) -> list[StageRow]:
+    """Seconds per stage, in the order they ran."""
+    known = {name: float(s) for name, s in _items(timings) if figures.is_number(s)}
+    longest = max(known.values(), default=0.0) or 1.0
+    return [StageRow(name=name, seconds=s, part=s / longest) for name, s in known.items()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    at: str
+    stage: str
+    words: str
+
+
+def log_lines(run: Run) -> list[LogLine]:
+    return [
+        LogLine(
+            at=figures.moment(figures.parsed(line.get("at"))),
+            stage=str(line.get("stage", "")),
+            words=str(line.get("words", "")),
+        )
+        for line in _mappings(run.log)
+    ]
+
+
+def notes(run: Run) -> list[str]:
+    """Remarks of the dataset and of the measurement, and the report on the data's quality."""
+    found: list[str] = []
+    for names in (("quality", "lines"), ("notes",)):
+        found += _texts(part(run.dataset, *names))
+    return found + _texts(part(run.metrics, "notes"))
+
+
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """('nearest / recall', '0.98'), … of nested JSON; empty values are left out."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from flat(inner, f"{prefix} / {name}" if prefix else str(name))
+    elif value not in (None, "", []):
+        yield prefix, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def seconds(run: Run) -> float:
+    return sum(stage.seconds for stage in stages(run.timings))
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    rows = value if isinstance(value, list) else []
+    return [row for row in rows if isinstance(row, Mapping)]
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, Mapping) else []
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(text) for text in value] if isinstance(value, list) else []

@@ -1,0 +1,208 @@
+"""Runs: the list, one run in full, quality over time, two runs side by side, and which one is live."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from reco_plugin.admin import activation, comparing, figures, overview, quality, run_facts
+from reco_plugin.admin.pages import ReadOnlyAdmin, permitted
+from reco_plugin.admin.sites import SiteFilter, query
+from reco_plugin.models import ActiveRun, Run, RunStatus
+
+HEAVY = ("log", "config", "store_state")
+"""JSON the list does not show, so does not read."""
+
+
+class KindFilter(admin.SimpleListFilter):
+    """The two kinds, without a statement that looks for them."""
+
+    title = gettext_lazy("kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        return list(run_facts.KINDS.items())  # type: ignore[arg-type]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class RunAdmin(ReadOnlyAdmin):
+    list_display = (
+        "title",
+        "status_words",
+        "trained",
+        "window",
+        "sizes",
+        "ndcg",
+        "beside_popularity",
+        "recall",
+        "coverage",
+        "why",
+    )
+    list_filter = (SiteFilter, KindFilter, "status")
+    ordering = ("-pk",)
+    actions = ("compare",)
+
+    # --- the list ---------------------------------------------------------------------------
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        runs = super().get_queryset(request)
+        live = ActiveRun.objects.filter(run=OuterRef("pk"))
+        found: QuerySet[Any] = runs.annotate(is_live=Exists(live)).defer(*HEAVY)
+        return found
+
+    @admin.display(description=gettext_lazy("run"), ordering="pk")
+    def title(self, run: Any) -> Any:
+        kind = run_facts.KINDS.get(run.kind, run.kind)
+        if not run.is_live:
+            return f"{run.pk} · {kind}"
+        return format_html(
+            '{} · {} <strong class="reco-live">● {}</strong>', run.pk, kind, _("live")
+        )
+
+    @admin.display(description=gettext_lazy("status"), ordering="status")
+    def status_words(self, run: Run) -> Any:
+        return status(run)
+
+    @admin.display(description=gettext_lazy("trained"), ordering="created_at")
+    def trained(self, run: Run) -> str:
+        return figures.moment(run.created_at)
+
+    @admin.display(description=gettext_lazy("data"))
+    def window(self, run: Run) -> str:
+        return run_facts.window(run)
+
+    @admin.display(description=gettext_lazy("learnt from"))
+    def sizes(self, run: Run) -> str:
+        return ", ".join(f"{count} {words}" for words, count in run_facts.counts(run)[:3])
+
+    @admin.display(description="NDCG")
+    def ndcg(self, run: Run) -> str:
+        return figures.decimal(run_facts.mean(run, "ndcg"))
+
+    @admin.display(description=gettext_lazy("beside popularity"))
+    def beside_popularity(self, run: Run) -> str:
+        return figures.signed_share(run_facts.lift(run), 0)
+
+    @admin.display(description=gettext_lazy("recall"))
+    def recall(self, run: Run) -> str:
+        return figures.decimal(run_facts.mean(run, "recall"))
+
+    @admin.display(description=gettext_lazy("coverage"))
+    def coverage(self, run: Run) -> str:
+        return figures.share(run_facts.mean(run, "coverage"))
+
+    @admin.display(description=gettext_lazy("why not"))
+    def why(self, run: Run) -> str:
+        return run_facts.why_not(run)
+
+    @admin.action(description=gettext_lazy("Compare two runs"), permissions=["view"])
+    def compare(self, request: HttpRequest, queryset: QuerySet[Run]) -> HttpResponseBase | None:
+        chosen = sorted(queryset.values_list("pk", flat=True)[:3])
+        if len(chosen) != 2:
+            self.message_user(request, _("Select exactly two runs to compare."), messages.WARNING)
+            return None
+        url = reverse("admin:reco_run_compare", args=chosen, current_app=self.admin_site.name)
+        return HttpResponseRedirect(url + query(request))
+
+    # --- pages of their own -----------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        own = [
+            path("over-time/", view(self.over_time_view), name="reco_run_over_time"),
+            path("compare/<int:one>/<int:two>/", view(self.compare_view), name="reco_run_compare"),
+            path("<int:pk>/activate/", view(self.activate_view), name="reco_run_activate"),
+            path("<int:pk>/roll-back/", view(self.roll_back_view), name="reco_run_roll_back"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def overview(self, request: HttpRequest) -> dict[str, Any]:
+        """What stands on top of the app's index page, by the tag `reco_overview`."""
+        return {**self.strip(request), **overview.told(request)}
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """One run in full."""
+        if not self.has_view_permission(request):
+            return super().change_view(request, object_id, form_url, extra_context)
+        run = self.get_object(request, object_id)
+        if run is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+        return self.page(request, "run.html", title=_("Run %s") % run.pk, **described(request, run))
+
+    def over_time_view(self, request: HttpRequest) -> HttpResponseBase:
+        return quality.view(self, request)
+
+    def compare_view(self, request: HttpRequest, one: int, two: int) -> HttpResponseBase:
+        return comparing.view(self, request, one, two)
+
+    def activate_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        return activation.activate_view(self, request, pk)
+
+    def roll_back_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        return activation.roll_back_view(self, request, pk)
+
+
+def status(run: Run) -> Any:
+    """The status as a word with a class to colour it by."""
+    known = run.status if run.status in RunStatus.values else "unknown"
+    words = run_facts.STATUS.get(RunStatus(run.status), run.status) if known != "unknown" else known
+    return format_html('<span class="reco-badge reco-{}">{}</span>', known, words)
+
+
+def described(request: HttpRequest, run: Any) -> dict[str, Any]:
+    """What the page of one run shows, and what the operator may do from there."""
+    active = activation.active(run.site, run.kind)
+    is_live = active is not None and active.run_id == run.pk
+    may = permitted(request, "activate_run")
+    return {
+        "run": run,
+        "original": run,
+        "object": run,
+        "is_live": is_live,
+        "active": active,
+        "live_since": figures.moment(active.activated_at) if active else "",
+        "status": status(run),
+        "kind": run_facts.KINDS.get(run.kind, run.kind),
+        "why_not": run_facts.why_not(run),
+        "facts": facts(run),
+        "gates": run_facts.gates(run),
+        "ways": run_facts.ways(run),
+        "figure_titles": run_facts.figure_titles(run),
+        "lift": figures.signed_share(run_facts.lift(run), 0),
+        "has_lift": run_facts.lift(run) is not None,
+        "notes": run_facts.notes(run),
+        "stages": run_facts.stages(run.timings),
+        "log_lines": run_facts.log_lines(run),
+        "config": list(run_facts.flat(run.config)),
+        "store_state": list(run_facts.flat(run.store_state)),
+        "may_activate": may and not is_live and run.status == RunStatus.PUBLISHED,
+        "may_roll_back": may and is_live and active is not None and bool(active.previous_id),
+    }
+
+
+def facts(run: Run) -> list[tuple[Any, Any]]:
+    """The short of it."""
+    return [
+        (_("Trainer"), run.trainer),
+        (_("Started"), figures.moment(run.created_at)),
+        (_("Finished"), figures.moment(run.finished_at)),
+        (_("Time spent"), figures.span(run_facts.seconds(run))),
+        (_("Data"), run_facts.window(run)),
+        *((words.capitalize(), count) for words, count in run_facts.counts(run)),
+    ]
