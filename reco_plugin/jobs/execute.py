@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from reco_plugin import backends, conf
 from reco_plugin.exceptions import AlreadyRunning, JobTimedOut, LeaseLost, RecoError
 from reco_plugin.jobs import lease
 from reco_plugin.jobs.record import reconnect
-from reco_plugin.jobs.schedule import JobSpec, back_off, specs, standing, time_limit
+from reco_plugin.jobs.schedule import JobSpec, back_off, interval, specs, standing, time_limit
 from reco_plugin.jobs.work import Work
 from reco_plugin.models import Job, JobLog, Outcome
 from reco_plugin.signals import job_finished
@@ -78,7 +79,9 @@ def execute(
 
 def request(name: str, site: int | None = None) -> None:
     """Let it start at the next tick, whatever the schedule says, also when it is paused."""
-    _row(name, site).update(requested_at=Now())
+    row = _row(name, site)
+    row.update(requested_at=Now())
+    row.filter(token=None).update(beat_at=None)  # an offer made before does not count
 
 
 def pause(name: str, site: int | None = None) -> None:
@@ -119,12 +122,10 @@ def _why_not(name: str, site: int) -> str:
 
 def _run(spec: JobSpec, work: Work) -> Execution:
     started = time.perf_counter()
-    report: dict[str, Any] = {}
     outcome, error = Outcome.DONE, ""
     try:
-        report = dict(spec.work(work))
+        work.report.update(spec.work(work))
     except Exception as raised:
-        report = dict(getattr(raised, "report", {}))
         outcome, error = _outcome(raised), _words(raised)
         level = logging.WARNING if isinstance(raised, RecoError) else logging.ERROR
         log.log(level, "job %s of site %s: %s", work.name, work.site, error, exc_info=raised)
@@ -133,9 +134,14 @@ def _run(spec: JobSpec, work: Work) -> Execution:
         raise
     seconds = round(time.perf_counter() - started, 3)
     if outcome != Outcome.TAKEN_OVER:
-        outcome = _finish(work, outcome, report, error)
+        outcome = _finish(work, outcome, error)
     told = Execution(
-        name=work.name, site=work.site, outcome=outcome, report=report, error=error, seconds=seconds
+        name=work.name,
+        site=work.site,
+        outcome=outcome,
+        report=work.report,
+        error=error,
+        seconds=seconds,
     )
     job_finished.send_robust(
         sender=Work,
@@ -143,7 +149,7 @@ def _run(spec: JobSpec, work: Work) -> Execution:
         site=work.site,
         outcome=outcome,
         seconds=seconds,
-        report=report,
+        report=work.report,
     )
     return told
 
@@ -164,7 +170,7 @@ def _words(error: Exception) -> str:
     return words.replace("\x00", "")
 
 
-def _finish(work: Work, outcome: Outcome, report: Mapping[str, Any], error: str) -> Outcome:
+def _finish(work: Work, outcome: Outcome, error: str) -> Outcome:
     """Write it down and let go. A database that is away leaves the row to be taken over."""
     work.held.still()
     reconnect()
@@ -172,7 +178,7 @@ def _finish(work: Work, outcome: Outcome, report: Mapping[str, Any], error: str)
         with transaction.atomic(using=conf.settings.DATABASE):
             if not work.held.let_go(**_standing_after(work, outcome, error)):
                 return Outcome.TAKEN_OVER
-            _log(work, outcome, report, error)
+            _log(work, outcome, error)
     except (DatabaseError, InterfaceError):
         log.exception("the end of job %s (%s) could not be written", work.name, outcome)
     return outcome
@@ -196,7 +202,7 @@ def _standing_after(work: Work, outcome: Outcome, error: str) -> dict[str, Any]:
     }
 
 
-def _log(work: Work, outcome: Outcome, report: Mapping[str, Any], error: str) -> None:
+def _log(work: Work, outcome: Outcome, error: str) -> None:
     row = lease.rows().get(site=work.site, name=work.name)
     assert row.started_at is not None
     assert row.finished_at is not None
@@ -209,7 +215,7 @@ def _log(work: Work, outcome: Outcome, report: Mapping[str, Any], error: str) ->
         started_at=row.started_at,
         finished_at=row.finished_at,
         timings=work.timings,
-        report=dict(report),
+        report=work.report,
         error=error,
     )
 
@@ -222,13 +228,14 @@ def _interrupted(work: Work, error: BaseException) -> None:
     reconnect()
     try:
         with transaction.atomic(using=conf.settings.DATABASE):
-            if work.held.let_go(**_left(error, words)):
-                _log(work, Outcome.FAILED, {}, words)
+            if work.held.let_go(**_left(work, error, words)):
+                _log(work, Outcome.FAILED, words)
     except (DatabaseError, InterfaceError):
         log.exception("the interruption of job %s could not be written", work.name)
 
 
-def _left(error: BaseException, words: str) -> dict[str, Any]:
+def _left(work: Work, error: BaseException, words: str) -> dict[str, Any]:
     if isinstance(error, KeyboardInterrupt):
-        return {"error": words, "checkpoint": {}}
+        wait = dt.timedelta(seconds=interval(work.name))
+        return {"error": words, "checkpoint": {}, "retry_at": Now() + wait}
     return {"error": words, "requested_at": Now()}

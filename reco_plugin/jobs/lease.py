@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 SILENCE = 1.5
 """Heartbeats without a word after which a holder counts as dead: found out within two."""
+OFFER = dt.timedelta(minutes=5)
+"""A job that a worker was told of is not offered again for that long."""
 BEATS = 3
 """Beats sent in the time of one heartbeat, so that one that is lost does no harm."""
 
@@ -182,8 +184,7 @@ def take(
     `ready` is asked while the row is locked; None when it says no. Raises AlreadyRunning.
     """
     using = conf.settings.DATABASE
-    if not rows().filter(site=site, name=name).exists():
-        rows().bulk_create([Job(site=site, name=name)], ignore_conflicts=True)
+    _demand_row(site, name)
     with transaction.atomic(using=using):
         row = rows().select_for_update(skip_locked=True).filter(site=site, name=name).first()
         if row is None or not _is_free(row):
@@ -193,6 +194,11 @@ def take(
         held = _take(row, limit)
     held.keep_alive()
     return held
+
+
+def _demand_row(site: int, name: str) -> None:
+    if not rows().filter(site=site, name=name).exists():
+        rows().bulk_create([Job(site=site, name=name)], ignore_conflicts=True)
 
 
 def _is_free(row: Job) -> bool:
@@ -245,6 +251,35 @@ def bury(row: Job) -> None:
         finished_at=row.beat_at or Now(),
         error=f"{words}; another one went on.",
     )
+
+
+def offer(site: int, name: str) -> bool:
+    """Note that a worker is being told of a job. False when one was a moment ago, or somebody holds it:
+    then, of two beats that tick at once, the other one tells."""
+    _demand_row(site, name)
+    now_or_later = Q(beat_at__gt=Now() - OFFER, beat_at__lt=Now() + OFFER)
+    free = rows().filter(site=site, name=name, token=None)
+    if free.filter(~now_or_later | Q(beat_at=None)).update(beat_at=Now()):
+        return True
+    return _reaped(site, name)
+
+
+def withdraw(site: int, name: str) -> None:
+    """Take an offer back, so that the next tick makes it anew."""
+    rows().filter(site=site, name=name, token=None).update(beat_at=None)
+
+
+def _reaped(site: int, name: str) -> bool:
+    """Take the job from a dead holder, for whoever is told of it; what was kept is there for them."""
+    with transaction.atomic(using=conf.settings.DATABASE):
+        row = rows().select_for_update(skip_locked=True).filter(site=site, name=name).first()
+        if row is None or row.token is None:
+            return False
+        dead = rows().filter(silent(), pk=row.pk, attempt=row.attempt, token=row.token)
+        if not dead.update(token=None, beat_at=Now(), failures=F("failures") + 1):
+            return False
+        bury(row)
+    return True
 
 
 @contextmanager

@@ -60,6 +60,7 @@ def work(work: Work) -> dict[str, Any]:
     config = {"days": conf.settings.POPULAR_DAYS, "length": LENGTH}
     run = _left(work, options) or begin(work.site, KIND, "popularity", config)
     give_up(work.site, KIND, but=run)
+    work.report["run"] = run.pk
     work.keep(run=run.pk, options=options)
     with recorded(run, work.stages, fence=work.fence):
         if run.status != RunStatus.PUBLISHED:

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import DatabaseError, connections
 
 from reco_plugin import clock, conf
-from reco_plugin.exceptions import LeaseLost, RecoError
+from reco_plugin.exceptions import JobTimedOut, LeaseLost, RecoError
 from reco_plugin.jobs.publish import Fence, save, unfenced
 from reco_plugin.jobs.stages import Stages
 from reco_plugin.jobs.work import JobFailed, Work
@@ -65,11 +65,15 @@ def recorded(run: Run, stages: Stages, *, fence: Fence = unfenced) -> Iterator[N
     """Run a job's steps: whatever is raised ends as status FAILED and words in `run.error`.
 
     Errors stop here, the run tells of them; KeyboardInterrupt and SystemExit pass on, and so does
-    LeaseLost: the run is another process's then, and nothing is written.
+    LeaseLost (the run is another process's then, and nothing is written) and JobTimedOut.
     """
     try:
         yield
     except LeaseLost:
+        raise
+    except JobTimedOut as error:
+        _fail(run, str(error))
+        _finish(run, stages, fence)
         raise
     except Exception as error:
         log.log(_level(error), "run %s failed: %s", run.pk, error, exc_info=error)
@@ -83,9 +87,9 @@ def recorded(run: Run, stages: Stages, *, fence: Fence = unfenced) -> Iterator[N
 
 def outcome(run: Run) -> dict[str, Any]:
     """The job's report. Raises JobFailed when the run did."""
-    told = {"run": run.pk, "kind": run.kind, "status": str(run.status)}
     if run.error:
-        raise JobFailed(run.error, told)
+        raise JobFailed(run.error)
+    told = {"run": run.pk, "kind": run.kind, "status": str(run.status)}
     failed = [gate["words"] for gate in run.gates if gate["passed"] is False]
     return told | ({"rejected": failed} if failed else {})
 

@@ -1,4 +1,4 @@
-"""What a process that died had finished, where it is sound to go on with it."""
+"""What a process that died, or failed, had finished, where it is sound to go on with it."""
 
 from __future__ import annotations
 
@@ -56,16 +56,26 @@ def _is_sound(run: Run) -> bool:
 
 def _left(run: Run, checkpoint: Mapping[str, Any], work: Work) -> Left:
     if run.status == RunStatus.PUBLISHED:
-        return Left(run=_taken_over(run, work))
-    if run.status == RunStatus.TRAINED:
+        return Left(run=_reopened(run, work))
+    if _is_learnt(run):
         try:
-            return Left(vectors=artefacts.vectors(run), run=_taken_over(run, work))
+            return Left(vectors=artefacts.vectors(run), run=_reopened(run, work))
         except ArtefactCorrupt as error:
             log.warning("run %s is not gone on with: %s", run.pk, error)
     return Left(evaluation=checkpoint.get("evaluation"))
 
 
-def _taken_over(run: Run, work: Work) -> Run:
-    note(run, work.name, f"The process fell silent; {work.held.holder} goes on.")
-    save(run, work.fence, "log")
+def _is_learnt(run: Run) -> bool:
+    """Its artefact is whole and admitted; what failed, if anything, was to publish it."""
+    if run.status not in {RunStatus.TRAINED, RunStatus.FAILED} or not run.artefact:
+        return False
+    return all(gate["passed"] is not False for gate in run.gates)
+
+
+def _reopened(run: Run, work: Work) -> Run:
+    if run.status != RunStatus.PUBLISHED:
+        run.status = RunStatus.TRAINED
+    run.error, run.finished_at = "", None
+    note(run, work.name, f"What was learnt before is gone on with by {work.held.holder}.")
+    save(run, work.fence, "status", "error", "finished_at", "log")
     return run

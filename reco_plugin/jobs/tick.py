@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from reco_plugin import backends, conf
+from reco_plugin.jobs import lease
 from reco_plugin.jobs.execute import Execution, execute
 from reco_plugin.jobs.schedule import Standing, standing
 from reco_plugin.stores.base import Progress
 
 log = logging.getLogger(__name__)
+
+Start: TypeAlias = Callable[[str, int], Any]
+"""(name, site): hand a job to a worker, which calls `execute(name, site, only_if_due=True)`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,33 +28,47 @@ class Started:
     execution: Execution | None = None
     """None when it was handed to a worker."""
 
+    def as_json(self) -> dict[str, Any]:
+        execution = self.execution and self.execution.as_json()
+        return {"job": self.name, "why": self.why, "execution": execution}
+
 
 def tick(
     site: int | None = None,
     *,
-    start: Callable[[str, int], None] | None = None,
+    start: Start | None = None,
     progress: Progress | None = None,
 ) -> list[Started]:
     """Read once where the jobs stand, and start those that are due, in running order.
 
-    With `start(name, site)` they are handed to workers; a broker that refuses is logged and tried
-    again next time. Without, they run here one after another.
+    With `start` they are handed to workers: each at most once in five minutes, from however many
+    beats; a broker that refuses is logged and asked again next time. Without, they run here one after
+    another.
     """
     if not conf.settings.ENABLED:
         return []
     site = backends.site() if site is None else site
     due = [job for job in standing(site) if job.is_due]
-    if start is not None:
-        return [_handed(job, site, start) for job in due]
-    return [_done(job, site, progress) for job in due]
+    if start is None:
+        return [_done(job, site, progress) for job in due]
+    return [
+        Started(name=job.spec.name, why=job.why)
+        for job in due
+        if not job.is_offered and _handed_over(job, site, start)
+    ]
 
 
-def _handed(job: Standing, site: int, start: Callable[[str, int], None]) -> Started:
+def _handed_over(job: Standing, site: int, start: Start) -> bool:
+    name = job.spec.name
+    if not lease.offer(site, name):
+        return False
     try:
-        start(job.spec.name, site)
+        start(name, site)
     except Exception:  # whatever a broker's client raises
-        log.exception("job %s of site %s could not be handed to a worker", job.spec.name, site)
-    return Started(name=job.spec.name, why=job.why)
+        log.exception("job %s of site %s could not be handed to a worker", name, site)
+        lease.withdraw(site, name)
+        return False
+    return True
 
 
 def _done(job: Standing, site: int, progress: Progress | None) -> Started:

@@ -27,6 +27,8 @@ from reco_plugin.trainers.base import Learnt
 from reco_plugin.types import Dataset, IdMap
 
 KIND = "personal"
+SAME = 0.01
+"""Share of events that may have come or gone since a trial whose verdict is still taken."""
 SPREAD_SCORES = 4_000_000
 """Scores the spread gate looks at: of every product, for as many shoppers as that allows (16 MB)."""
 
@@ -81,6 +83,7 @@ def work(work: Work) -> dict[str, Any]:
     left = resume.find(work, KIND, options.as_json())
     run = left.run or begin(work.site, KIND, conf.settings.TRAINER, _config(options))
     give_up(work.site, KIND, but=run)
+    work.report["run"] = run.pk
     work.keep(run=run.pk, options=options.as_json())
     with recorded(run, work.stages, fence=work.fence):
         _train(run, options, left, work)
@@ -156,10 +159,10 @@ def _evaluated(
     run: Run, material: Material, options: Options, left: resume.Left, work: Work
 ) -> Difference | None:
     """Judge a trial run on the newest history, unless the process that died had done so."""
-    found = left.evaluation
-    if found is None:
+    found, events = left.evaluation, len(material.log)
+    if found is None or abs(found["events"] - events) > SAME * events:
         with stage(run, work, "evaluate"):
-            found = _evaluate(run, material, options, work)
+            found = {"events": events, **_evaluate(run, material, options, work)}
         save(run, work.fence)
         work.keep(evaluation=found)
     run.metrics = found["metrics"]
@@ -208,11 +211,17 @@ def _learn(config: Mapping[str, Any], dataset: Dataset, options: Options, work: 
         dataset,
         seed=options.seed,
         threads=options.threads,
-        timeout=conf.settings.TRAIN_TIMEOUT,
+        timeout=_timeout(work),
         memory_mb=conf.settings.TRAIN_MEMORY_MB,
         folder=artefacts.folder(),
         progress=work.progress,
     )
+
+
+def _timeout(work: Work) -> float | None:
+    """Seconds: RECO_TRAIN_TIMEOUT, or what is left of the job's own limit."""
+    limits = (conf.settings.TRAIN_TIMEOUT, work.held.seconds_left())
+    return min((limit for limit in limits if limit), default=None)
 
 
 def _keep(run: Run, dataset: Dataset, learnt: Learnt, work: Work) -> None:

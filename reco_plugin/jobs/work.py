@@ -14,11 +14,7 @@ from reco_plugin.stores.base import Progress
 
 
 class JobFailed(RecoError):
-    """A job that failed and has told its own log why; `report` says what there is to say."""
-
-    def __init__(self, words: str, report: Mapping[str, Any]) -> None:
-        super().__init__(words)
-        self.report = report
+    """A job that failed and has told its own log why."""
 
 
 class Work:
@@ -38,6 +34,8 @@ class Work:
         self.site, self.name = held.site, held.name
         self.options: Mapping[str, Any] = dict(options or {})
         self.checkpoint: dict[str, Any] = dict(held.checkpoint)
+        self.report: dict[str, Any] = {}
+        """JSON-able; what the job returns is added to it, what is here stands also when it fails."""
         self.stages = Stages()
         self._listener = progress
 
