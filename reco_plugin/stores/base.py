@@ -155,3 +155,15 @@ class Forgetting(Protocol):
         StoreError.
         """
         ...
+
+
+@runtime_checkable
+class Exporting(Protocol):
+    """What a store should have besides: it hands out a run's items whole, to whatever machine asks."""
+
+    def item_vectors(self, handle: Handle) -> tuple[IdMap, Floats]:
+        """Every item of a published run and its unfolded vector (n, d), in no particular order.
+
+        Raises StoreError.
+        """
+        ...

@@ -24,7 +24,7 @@ from reco_plugin.stores import keys as shop_keys
 from reco_plugin.stores.base import Handle, History, PastEvent, Progress, Scored, Vectors, Within
 from reco_plugin.stores.memory import Cache, Space, best
 from reco_plugin.stores.validation import check_items, check_query, check_vectors
-from reco_plugin.types import EventKind, Floats, IdMap, Key
+from reco_plugin.types import EventKind, Floats, IdMap, Key, id_map
 
 ITEM_ROWS = 2_048
 """Items per block."""
@@ -137,6 +137,11 @@ class NumpyStore:
         cosines = space.cosines(row)
         cosines[row] = np.nan
         return self._ranked(space, cosines, k, within)
+
+    def item_vectors(self, handle: Handle) -> tuple[IdMap, Floats]:
+        """See `Exporting.item_vectors`."""
+        space = self._space(handle)
+        return id_map(space.keys), space.embedding
 
     # --- asking -------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from reco_plugin.exceptions import StoreError
 from reco_plugin.models import Interaction, Item, Run
-from reco_plugin.stores.base import Handle, Scored, Store, Vectors, Within
+from reco_plugin.stores.base import Exporting, Handle, Scored, Store, Vectors, Within
 from reco_plugin.types import EventKind, EventSource, Floats, Key, id_map
 
 TOLERANCE = 1e-3
@@ -134,6 +134,33 @@ class StoreConformance:
     ) -> None:
         key = vectors.items.key(3)
         assert_same(store.neighbours(handle, key, k), exact_neighbours(vectors, key)[:k])
+
+    def test_all_items_are_handed_out(self, store: Store, handle: Handle, vectors: Vectors) -> None:
+        """Those that were added later and those that replaced others, too."""
+        if not isinstance(store, Exporting):
+            pytest.skip("this store does not hand out its items: similar products are looked up")
+        known = self.make_keys(self.SIZE + 1)
+        both = id_map([known[0], known[-1]])
+        store.upsert(handle, both, np.full((2, 8), 7, np.float32), np.ones(2, np.float32))
+        items, found = store.item_vectors(handle)
+        assert (len(items), found.shape, found.dtype) == (61, (61, 8), np.float32)
+        for row, key in enumerate(known):
+            at = items.row(key)
+            assert at is not None
+            new = row in (0, self.SIZE)
+            assert found[at].tolist() == ([7.0] * 8 if new else vectors.item_vectors[row].tolist())
+
+    def test_an_empty_run_hands_out_nothing(self, db: None, store: Store) -> None:
+        handle = self.published(store, make_vectors([], shoppers=0))
+        if isinstance(store, Exporting):
+            items, found = store.item_vectors(handle)
+            assert (len(items), found.shape) == (0, (0, 8))
+
+    def test_a_dropped_run_hands_out_nothing(self, store: Store, handle: Handle) -> None:
+        store.drop(handle)
+        if isinstance(store, Exporting):
+            with pytest.raises(StoreError):
+                store.item_vectors(handle)
 
     def test_a_state_is_json(self, store: Store, handle: Handle) -> None:
         run = Run.objects.get(pk=handle.run)

@@ -94,3 +94,22 @@ def test_uuid_keys_are_their_bytes():
     key = uuid.uuid4()
     ((raw, _),) = encoded([key], "uuid", [np.zeros((1, 1), dtype=np.float32)])
     assert raw == key.bytes
+
+
+@pytest.mark.parametrize(("key_type", "keys", "to_bytes"), KEYS, ids=[key for key, *_ in KEYS])
+@given(data=st.data())
+def test_what_is_encoded_is_decoded(key_type, keys, to_bytes, data):
+    drawn = data.draw(st.lists(keys, unique=True, min_size=1, max_size=30))
+    width = data.draw(st.integers(1, 5))
+    vectors = data.draw(hnp.arrays(np.float32, (len(drawn), width), elements=FLOATS))
+    raw = b"".join(piece for _, piece in wire.encode(id_map(drawn), key_type, [vectors]))
+    items, found = wire.decode_items(raw, key_type, width)
+    assert {key: row.tolist() for key, row in zip(items.to_python(), found, strict=True)} == {
+        key: row.tolist() for key, row in zip(drawn, vectors, strict=True)
+    }
+
+
+@pytest.mark.parametrize(("key_type"), [key for key, *_ in KEYS])
+def test_nothing_is_decoded_of_an_empty_stream(key_type):
+    items, found = wire.decode_items(wire.HEADER + wire.TRAILER, key_type, 3)
+    assert (len(items), found.shape, found.dtype) == (0, (0, 3), np.float32)

@@ -158,6 +158,13 @@ class PgvectorStore:
             if distance is not None and distance == distance  # noqa: PLR0124 (NaN is not)
         ]
 
+    def item_vectors(self, handle: Handle) -> tuple[IdMap, Floats]:
+        """See `Exporting.item_vectors`: one binary COPY."""
+        own, dimension = Tables.of(handle.state), handle.state["dimension"]
+        with self._ddl(f"The items of run {handle.run} could not be read") as cursor:
+            raw = tables.export(cursor, own)
+        return wire.decode_items(raw, self._key_column().type, dimension)
+
     def settings(self, handle: Handle) -> Mapping[str, str]:
         """See `Tuned.settings`."""
         return queries.settings(queries.Plan.of(handle.state, "nearest"), handle.state["rows"])

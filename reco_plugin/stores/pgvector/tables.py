@@ -112,6 +112,13 @@ def fill(
         _execute(cursor, "ALTER TABLE {} ADD PRIMARY KEY (key)", sql.Identifier(table))
 
 
+def export(cursor: CursorWrapper, tables: Tables) -> bytes:
+    """The keys and unfolded vectors of all items, as a binary COPY stream."""
+    statement = sql.SQL("COPY {} (key, embedding) TO STDOUT (FORMAT binary)")
+    with cursor.copy(statement.format(sql.Identifier(tables.items))) as stream:
+        return b"".join(stream)
+
+
 def sign(cursor: CursorWrapper, tables: Tables, run: int, now: dt.datetime) -> None:
     """Say in the tables' comments what they are and since when; `orphans` reads it back."""
     words = f"reco_plugin run {run}, published {now.isoformat(timespec='seconds')}"

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reco_plugin.exceptions import StoreError
-from reco_plugin.types import Floats, IdMap
+from reco_plugin.types import Floats, IdMap, id_map
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -39,6 +39,31 @@ def encode(keys: IdMap, key_type: str, columns: Sequence[Floats]) -> Iterator[tu
 def decode(raw: bytes) -> Floats:
     """A vector from what `vector_send` gave."""
     return np.frombuffer(raw, dtype=">f4", offset=VECTOR_HEADER_BYTES).astype(np.float32)
+
+
+def decode_items(raw: bytes, key_type: str, dimension: int) -> tuple[IdMap, Floats]:
+    """Keys and vectors (n, dimension) from a COPY stream of (key, vector) rows, the inverse of `encode`."""
+    rows = memoryview(raw)[len(HEADER) : -len(TRAILER)]
+    if key_type.startswith(_TEXTS):
+        return _decoded_texts(rows, dimension)
+    kind = np.dtype(_INTEGERS.get(key_type, "V16"))
+    found = np.frombuffer(rows, dtype=_layout(kind, [dimension]))
+    keys = np.ascontiguousarray(found["key"])
+    if kind.kind == "i":
+        keys = keys.astype(np.int64)
+    return IdMap(keys=keys), found["values_0"].astype(np.float32)
+
+
+def _decoded_texts(rows: memoryview, dimension: int) -> tuple[IdMap, Floats]:
+    """Each row is as long as its key."""
+    keys, vectors, at = [], [np.empty((0, dimension), np.float32)], 0
+    tail = 4 + VECTOR_HEADER_BYTES
+    while at < len(rows):
+        end = at + 6 + int.from_bytes(rows[at + 2 : at + 6], "big")
+        keys.append(str(rows[at + 6 : end], "utf-8"))
+        vectors.append(np.frombuffer(rows, ">f4", dimension, end + tail)[None])
+        at = end + tail + 4 * dimension
+    return id_map(keys), np.concatenate(vectors, dtype=np.float32)
 
 
 def literal(vector: Floats) -> str:
