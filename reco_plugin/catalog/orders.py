@@ -217,7 +217,7 @@ class OrderMapping:
         lines: list[OrderLine] = []
         broken: Counter[str] = Counter()
         last = None
-        for key, value, *values in rows.iterator(chunk_size=PAGE):
+        for key, value, *values in rows:  # no server-side cursor: a pooler would lose it, and our time limits
             last = (value, key)
             try:
                 lines.append(_line(key, dict(zip(subjects, values, strict=True))))
