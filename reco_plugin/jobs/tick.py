@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from reco_plugin import backends, conf
-from reco_plugin.jobs import lease
+from reco_plugin.jobs import lease, shards
 from reco_plugin.jobs.execute import Execution, execute
 from reco_plugin.jobs.schedule import Standing, standing
 from reco_plugin.stores.base import Progress
@@ -43,14 +43,16 @@ def tick(
 
     With `start` they are handed to workers: each at most once in five minutes, from however many
     beats; a broker that refuses is logged and asked again next time. Without, they run here one after
-    another.
+    another, and then shards are done of work that others have split.
     """
     if not conf.settings.ENABLED:
         return []
     site = backends.site() if site is None else site
     due = [job for job in standing(site) if job.is_due]
     if start is None:
-        return [_done(job, site, progress) for job in due]
+        done = [_done(job, site, progress) for job in due]
+        shards.help_out(site)
+        return done
     return [
         Started(name=job.spec.name, why=job.why)
         for job in due

@@ -124,7 +124,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(as_json(run)))
         else:
             self.stdout.write("\n".join(report(run)) + "\n")
-        return EXIT.get(RunStatus(run.status), 1)
+        return 1 if run.error else EXIT.get(RunStatus(run.status), 1)
 
 
 def as_json(run: Run) -> dict[str, Any]:
@@ -147,6 +147,8 @@ def report(run: Run) -> list[str]:
 def _fate(run: Run) -> str:
     if run.status == RunStatus.FAILED:
         return f"failed. {run.error}"
+    if run.error:
+        return f"{run.status}, but not made live. {run.error}"
     if run.status == RunStatus.REJECTED:
         return "rejected by a gate and kept for inspection; what was live stays live."
     return f"{run.status}."
