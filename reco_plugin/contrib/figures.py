@@ -41,7 +41,7 @@ class Figures:
 def figures() -> Figures:
     """Look now. Raises django.db.Error; each statement may take TIMEOUT_MS."""
     using = conf.settings.DATABASE
-    with _connection_as_before(using), bounded_writes(using, TIMEOUT_MS):
+    with connection_as_before(using), bounded_writes(using, TIMEOUT_MS):
         sites = _sites(using)
         return Figures(
             jobs={site: tuple(job for job in standing(site) if _counts(job)) for site in sites},
@@ -119,8 +119,8 @@ def _latest(model: type[OrderCursor], field: str, using: str) -> dict[int, dt.da
 
 
 @contextmanager
-def _connection_as_before(using: str) -> Iterator[None]:
-    """A thread outside any request would keep the connection it opens for ever."""
+def connection_as_before(using: str) -> Iterator[None]:
+    """Close a connection that was opened in here: nobody else would, in a thread outside any request."""
     connection = connections[using]
     had_none = connection.connection is None
     try:

@@ -103,6 +103,7 @@ def test_clicks_trainings_and_breakers() -> None:
 def test_jobs_are_timed_with_their_outcome() -> None:
     before = scraped()
     assert execute("sweep").outcome == "done"
+    figures.latest.forget()
     after = scraped()
     assert change("reco_jobs_total", before, after, job="sweep", outcome="done") == 1
     assert change("reco_job_seconds_count", before, after, job="sweep") == 1

@@ -21,6 +21,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from reco_plugin import clock
 from reco_plugin.contrib.figures import Figures, latest
 from reco_plugin.jobs.schedule import Standing
 
@@ -164,7 +165,8 @@ def _per_job(
 
 
 def _timestamp(moment: dt.datetime | None) -> float:
-    return moment.timestamp() if moment else 0.0
+    known = clock.aware(moment)
+    return known.timestamp() if known else 0.0
 
 
 REGISTRY.register(TablesCollector())

@@ -1,0 +1,1 @@
+"""Checks for django-health-check 4: `checks.Live` and `checks.Ready`."""
