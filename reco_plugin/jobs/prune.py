@@ -10,7 +10,7 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from reco_plugin import backends, conf
 from reco_plugin.exceptions import RecoError, StoreError
-from reco_plugin.jobs import deleting
+from reco_plugin.jobs import anonymous, deleting, forgetting
 from reco_plugin.jobs.artefacts import artefact_path
 from reco_plugin.jobs.publish import handle
 from reco_plugin.models import ActiveRun, Neighbours, RankedList, Run, RunStatus, VectorBlock
@@ -43,9 +43,13 @@ def prune(site: int, kind: str, *, keep: int | None = None) -> list[Run]:
 
 
 def tidy(site: int, kind: str) -> None:
-    """`prune` after a job: what goes wrong is logged, and does not make the new run a failure."""
+    """`prune` after a job, and let go of shoppers: those who were erased while it learnt, and all of
+    them in files that nothing is published from any more. What goes wrong is logged, and does not make
+    the new run a failure."""
     try:
         prune(site, kind)
+        forgetting.catch_up(site)
+        anonymous.strip_all(site)
     except (RecoError, DatabaseError, OSError):
         log.exception("old %s runs of site %s were not pruned", kind, site)
 

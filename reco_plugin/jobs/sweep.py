@@ -1,111 +1,216 @@
-"""Put right what the shop changed behind our back: deleted products and users, late guest events."""
+"""Put right what the shop changed behind our back: deleted products and users, late guest events.
+
+Nothing here looks at a whole table at once. Events are gone through in windows of their numbers: those
+that came since the last sweep, and some of the older ones, further each time, until all were seen and
+it begins anew. Products that are gone are also found by the Items they leave, users by the mark that
+their deletion left.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+import datetime as dt
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.contrib.auth import get_user_model
-from django.db import models
+from django.db.models import Exists, Max, OuterRef, QuerySet, Subquery
 
 from reco_plugin import backends, clock, conf
 from reco_plugin.capture import drops
-from reco_plugin.capture.erasure import NOBODY, erase
+from reco_plugin.capture.erasure import NOBODY, mark
 from reco_plugin.capture.identity import shopper_id
-from reco_plugin.models import Click, Impression, Interaction, Item, VisitorLink
+from reco_plugin.jobs import anonymous, forgetting, traces
+from reco_plugin.jobs.memory import last_report
+from reco_plugin.models import Interaction, Item, VisitorLink
+from reco_plugin.stores.base import Progress
 
-BATCH = 1_000
+if TYPE_CHECKING:
+    from reco_plugin.jobs.work import Work
+
+NAME = "sweep"
+WINDOW = 10_000
+"""Events, or Items, looked at in one statement."""
+MOST_OLD = 50
+"""Windows of older events, and of Items, that one sweep goes through."""
+OVERLAP = 10_000
+"""Events numbered this far below the last one seen are looked at again: a transaction may commit late."""
+AGAIN = dt.timedelta(days=1)
+"""Erasures this much older than the last sweep are looked at again."""
+Stage: TypeAlias = Callable[[str], AbstractContextManager[None]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True)
 class SweepReport:
-    """How many rows were put right."""
+    """How many rows were put right, and where the next sweep begins."""
 
-    items: int
+    items: int = 0
     """Items of products that are gone."""
-    products: int
+    products: int = 0
     """Interactions with products that are gone."""
-    users: int
+    users: int = 0
     """Users gone, with all they left."""
-    erased: int
-    """Interactions and impressions that came after an erasure."""
-    merged: int
+    erased: int = 0
+    """Events, impressions and clicks of an erased shopper, and vectors, that were still there."""
+    merged: int = 0
     """Guest events that came after their visitor had logged in."""
+    position: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def sweep(site: int | None = None) -> SweepReport:
-    """Remove what belongs to nobody and hand over what came late. Safe to break off and run again."""
+def sweep(
+    site: int | None = None,
+    *,
+    since: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    stage: Stage = lambda name: nullcontext(),
+) -> SweepReport:
+    """Remove what belongs to nobody and hand over what came late. Safe to break off and run again.
+
+    `since` is the `position` of an earlier sweep (that of the last successful job by default).
+    """
     site = backends.site() if site is None else site
-    users = _erase_users(site)
-    erased = _erase_late(site)
-    merged = _merge_late(site)
-    items, products = _remove_products(site)
+    if since is None:
+        since = last_report(site, NAME).get("position", {})
+    sweeping = _Sweep(site, since, progress)
+    with stage("events"):
+        sweeping.events()
+    with stage("products"):
+        sweeping.items()
+    with stage("erasures"):
+        sweeping.erasures()
     drops.flush()
-    return SweepReport(items=items, products=products, users=users, erased=erased, merged=merged)
+    return sweeping.report
 
 
-def _remove_products(site: int) -> tuple[int, int]:
-    """Items and interactions whose product is gone. (Events may come before their Item, not before
-    their product.)"""
-    using = conf.settings.DATABASE
-    alive = (
-        backends.catalog().model._base_manager.using(using).filter(pk=models.OuterRef("product"))
-    )
-    is_orphan = ~models.Exists(alive)
-    items = Item.objects.using(using).filter(is_orphan, site=site).delete()[0]
-    events = Interaction.objects.using(using).filter(site=site, product__isnull=False)
-    return items, events.filter(is_orphan).delete()[0]
+def work(work: Work) -> dict[str, Any]:
+    """The job 'sweep'."""
+    return sweep(work.site, progress=work.progress, stage=work.stage).as_json()
 
 
-def _erase_users(site: int) -> int:
-    """Users deleted without a signal (raw SQL), found by the key their events carry."""
-    using = conf.settings.DATABASE
-    alive = get_user_model()._base_manager.using(using).filter(pk=models.OuterRef("user"))
-    gone = (
-        Interaction.objects.using(using)
-        .filter(site=site, user__isnull=False)
-        .filter(~models.Exists(alive))
-        .order_by()
-        .values_list("user", flat=True)
-        .distinct()
-    )
-    users = list(gone)
-    for at in range(0, len(users), BATCH):
-        erase([shopper_id(site, user) for user in users[at : at + BATCH]], site)
-    return len(users)
+class _Sweep:
+    """One sweep of a site."""
+
+    def __init__(self, site: int, since: Mapping[str, Any], progress: Progress | None) -> None:
+        self.site, self.since, self.progress = site, since, progress
+        self.report = SweepReport(position=dict(since))
+        self.using = conf.settings.DATABASE
+        self.began = clock.now()
+        links = VisitorLink.objects.using(self.using).filter(site=site)
+        self.links, self.marks = links.exclude(shopper=NOBODY), links.filter(shopper=NOBODY)
+
+    # --- events ------------------------------------------------------------------------------
+
+    def events(self) -> None:
+        """The new ones, then some of the old."""
+        events = Interaction.objects.using(self.using)
+        last = events.aggregate(last=Max("pk"))["last"] or 0
+        seen = max(0, int(self.since.get("last", last)) - OVERLAP)
+        old = int(self.since.get("old", 0))
+        old = 0 if old >= seen else old
+        end = min(seen, old + MOST_OLD * WINDOW)
+        if "last" not in self.since:  # the first sweep has no new ones yet
+            seen, end = last, min(last, MOST_OLD * WINDOW)
+        windows = [*_windows(seen, last), *_windows(old, end)]
+        for number, (start, stop) in enumerate(windows, 1):
+            self._window(events.filter(site=self.site, pk__gt=start, pk__lte=stop))
+            self._tell("events", number, len(windows))
+        self.report.position |= {"last": last, "old": end}
+
+    def _window(self, events: QuerySet[Interaction]) -> None:
+        self._merge(events)
+        self._users(events)
+        self.report.products += events.filter(
+            ~Exists(self._product()), product__isnull=False
+        ).delete()[0]
+
+    def _merge(self, events: QuerySet[Interaction]) -> None:
+        """Events written for a visitor while their login was being merged."""
+        owner = self.links.filter(visitor=OuterRef("shopper")).values("shopper")[:1]
+        late = events.filter(Exists(owner))
+        self.report.merged += late.update(shopper=Subquery(owner))
+
+    def _users(self, events: QuerySet[Interaction]) -> None:
+        """Users deleted without a signal (raw SQL), found by the key their events carry."""
+        alive = get_user_model()._base_manager.using(self.using).filter(pk=OuterRef("user"))
+        gone = events.filter(~Exists(alive), user__isnull=False).order_by()
+        users = set(gone.values_list("user", flat=True).distinct())
+        shoppers = traces.identities([shopper_id(self.site, user) for user in users])
+        mark(shoppers, self.site)
+        for shopper in shoppers:
+            traces.remove(shopper, [self.site])
+        self.report.users += len(users)
+
+    def _product(self) -> QuerySet[Any, Any]:
+        model = backends.catalog().model
+        return model._base_manager.using(self.using).filter(pk=OuterRef("product"))
+
+    # --- products ----------------------------------------------------------------------------
+
+    def items(self) -> None:
+        """Items of products that are gone; (events may come before their Item, not before their
+        product). With them go the events of these products, however old."""
+        items = Item.objects.using(self.using).filter(site=self.site).order_by("pk")
+        at = self.since.get("item")
+        for number in range(1, MOST_OLD + 1):
+            ahead = items if at is None else items.filter(pk__gt=at)
+            keys = list(ahead.values_list("pk", flat=True)[:WINDOW])
+            if keys:
+                self._items(items.filter(pk__gte=keys[0], pk__lte=keys[-1]))
+            self._tell("products", number, MOST_OLD)
+            at = str(keys[-1]) if len(keys) == WINDOW else None
+            if at is None:
+                break
+        self.report.position["item"] = at
+
+    def _items(self, items: QuerySet[Item]) -> None:
+        gone = list(items.filter(~Exists(self._product())).values_list("pk", flat=True))
+        if not gone:
+            return
+        events = Interaction.objects.using(self.using).filter(site=self.site, product__in=gone)
+        self.report.products += events.delete()[0]
+        self.report.items += items.filter(pk__in=gone).order_by().delete()[0]
+
+    # --- erasures ----------------------------------------------------------------------------
+
+    def erasures(self) -> None:
+        """What shoppers marked as erased left before the mark, and what came for nobody since."""
+        self._spread_marks()
+        marks = self._recent()
+        for number, (shopper, moment) in enumerate(marks, 1):
+            self.report.erased += traces.remove(shopper, [self.site], moment).rows
+            self._tell("erasures", number, len(marks))
+        self.report.erased += traces.remove(NOBODY, [self.site]).rows
+        self.report.erased += self._forget([shopper for shopper, _ in marks])
+        anonymous.strip_all(self.site)
+        self.report.position["erasures"] = self.began.isoformat()
+
+    def _spread_marks(self) -> None:
+        """A visitor who turned out to be an erased user is erased too."""
+        theirs = self.links.filter(shopper__in=self.marks.values("visitor"))
+        theirs.update(shopper=NOBODY, linked_at=clock.now())
+
+    def _recent(self) -> list[tuple[uuid.UUID, dt.datetime]]:
+        """Marks left since shortly before the last sweep."""
+        marks = self.marks
+        if known := self.since.get("erasures"):
+            marks = marks.filter(linked_at__gte=dt.datetime.fromisoformat(known) - AGAIN)
+        rows = marks.order_by("linked_at").values_list("visitor", "linked_at")
+        return [(visitor, clock.aware(at) or at) for visitor, at in rows]
+
+    def _forget(self, shoppers: list[uuid.UUID]) -> int:
+        return forgetting.forget(shoppers, self.site).vectors if shoppers else 0
+
+    def _tell(self, stage: str, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(stage, done, total)
 
 
-def _erase_late(site: int) -> int:
-    """What shoppers marked as erased left before the mark, and what came for nobody since."""
-    links = VisitorLink.objects.using(conf.settings.DATABASE).filter(site=site)
-    marks = links.filter(shopper=NOBODY)
-    links.filter(shopper__in=marks.values("visitor")).update(shopper=NOBODY, linked_at=clock.now())
-    return sum(_erase_rows(model, moment, marks) for model, moment in _MOMENTS)
-
-
-def _erase_rows(model: type[models.Model], moment: str, marks: models.QuerySet[VisitorLink]) -> int:
-    rows = model._default_manager.using(conf.settings.DATABASE)
-    before = marks.filter(
-        visitor=models.OuterRef("shopper"), linked_at__gte=models.OuterRef(moment)
-    )
-    marked = rows.filter(models.Exists(before), shopper__in=marks.values("visitor"))
-    return rows.filter(shopper=NOBODY).delete()[0] + marked.delete()[0]
-
-
-_MOMENTS: tuple[tuple[type[models.Model], str], ...] = (
-    (Interaction, "received_at"),
-    (Impression, "shown_at"),
-    (Click, "clicked_at"),
-)
-
-
-def _merge_late(site: int) -> int:
-    """Events written for a visitor while their login was being merged."""
-    using = conf.settings.DATABASE
-    links = VisitorLink.objects.using(using).filter(site=site).exclude(shopper=NOBODY)
-    owner = links.filter(visitor=models.OuterRef("shopper")).values("shopper")[:1]
-    late = Interaction.objects.using(using).filter(site=site, shopper__in=links.values("visitor"))
-    return late.update(shopper=models.Subquery(owner))
+def _windows(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """(after, up to) number pairs that cover start + 1 … end."""
+    for at in range(start, end, WINDOW):
+        yield at, min(at + WINDOW, end)

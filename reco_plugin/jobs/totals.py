@@ -142,7 +142,8 @@ def _drops(rows: Rows) -> Iterator[DailyTotal]:
 def _grouped(rows: Rows, *names: str, **more: Any) -> Rows:
     people = Count("shopper", distinct=True)
     grouped: Rows = rows.order_by().values_list(*names)
-    return grouped.annotate(n=Count("pk"), people=people, **more).order_by(*names)
+    found: Rows = grouped.annotate(n=Count("pk"), people=people, **more).order_by(*names)
+    return found
 
 
 _MONEY: models.Field[Any, Any] = models.DecimalField(max_digits=30, decimal_places=4)

@@ -13,7 +13,7 @@ from jobs_shop import FAST, event, history, products
 from testapp.models import Product
 
 from reco_plugin import backends, conf
-from reco_plugin.datasets import EventWeights, read_log
+from reco_plugin.datasets import EventLog, EventWeights, read_log
 from reco_plugin.exceptions import AlreadyRunning, StoreError, TrainingFailed
 from reco_plugin.jobs import artefacts
 from reco_plugin.jobs import prune as pruning
@@ -115,7 +115,7 @@ def test_the_store_holds_items_and_trained_shoppers(shop):
 
 def test_the_artefact_is_whole_and_named_relative(shop, tmp_path):
     run = train(evaluate=False)
-    assert run.artefact == f"personal-{run.pk}.npz"
+    assert run.artefact == f"personal-{run.pk}.items.npz"
     arrays, meta = load(tmp_path / run.artefact, run.sha256)
     assert meta["run"] == run.pk
     assert arrays["item_vectors"].shape == (60, 16)
@@ -174,7 +174,7 @@ def test_the_evaluator_lists_what_pipeline_and_store_serve(shop):
     store, log = backends.store(run.store), read_log(1)
     arrays, _ = load(conf.settings.ARTEFACT_DIR + "/" + run.artefact, run.sha256)
     trial = Trial(
-        learnt=_learnt(arrays),
+        learnt=_learnt(arrays, run, log),
         trained=np.ones(len(log.shoppers), bool),
         norm=run.dataset["norm"],
         learnt_at=int(run.created_at.timestamp() * 1e6),
@@ -197,9 +197,12 @@ def test_the_evaluator_lists_what_pipeline_and_store_serve(shop):
             assert served[:10] == [keys[item] for item in lists[row]]
 
 
-def _learnt(arrays: dict[str, Any]) -> Learnt:
-    names = ("item_vectors", "item_biases", "shopper_vectors", "feature_vectors", "feature_biases")
-    return Learnt(**{name: arrays[name] for name in names}, epochs=1)
+def _learnt(arrays: dict[str, Any], run: Run, log: EventLog) -> Learnt:
+    """Shoppers are in the store alone: the artefact of a published run says nothing of them."""
+    names = ("item_vectors", "item_biases", "feature_vectors", "feature_biases")
+    store = backends.store(run.store)
+    own = [store.history(handle(run), shopper, 1).vector for shopper in log.shoppers.to_python()]
+    return Learnt(**{name: arrays[name] for name in names}, shopper_vectors=np.stack(own), epochs=1)
 
 
 # --- gates ---------------------------------------------------------------------------------------
