@@ -37,6 +37,10 @@ class State(enum.StrEnum):
 class Refused(Exception):
     """The breaker is open: nothing was tried."""
 
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(f"{name} are given up for {seconds:.0f} s")
+        self.seconds = seconds
+
 
 class Breaker:
     """Thread-safe. `clock` gives monotonic seconds."""
@@ -113,7 +117,7 @@ class Breaker:
     def guard(self) -> Iterator[None]:
         """Try what is in the block, and remember whether the database was out. Raises Refused."""
         if not self.allows():
-            raise Refused(f"{self.name} are given up for {self.seconds_left:.0f} s")
+            raise Refused(self.name, self.seconds_left)
         try:
             yield
         except BaseException as error:

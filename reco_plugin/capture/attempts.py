@@ -31,9 +31,9 @@ def attempt(
     """
     try:
         _guarded(work, conf.settings.WRITE_TIMEOUT_MS)
-    except Refused:
+    except Refused as refused:
         if puts_off:
-            later(work, site=site, size=size)
+            later(work, site=site, size=size, delay=refused.seconds)
         return False
     except Exception as error:
         if not is_passing(error):

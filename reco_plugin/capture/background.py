@@ -32,7 +32,7 @@ EXIT_SECONDS = 2.0
 PAUSES = (0.5, 2.0, 8.0, 30.0, 60.0)
 """Seconds before the second try, the third … ; after the last one the work is dropped."""
 REFUSED_SECONDS = 2.0
-"""Seconds until work that an open breaker refused is looked at again; that is no try."""
+"""Least seconds until work that an open breaker refused is looked at again; that is no try."""
 OLDEST_SECONDS = 600.0
 """Work that is older than this is dropped, refused or not."""
 
@@ -148,8 +148,8 @@ class Worker:
     def _try(self, task: _Task) -> None:
         try:
             task.work()
-        except Refused:
-            self._again(task, REFUSED_SECONDS, "database_out")
+        except Refused as refused:
+            self._again(task, max(REFUSED_SECONDS, refused.seconds), "database_out")
         except Exception as error:  # noqa: BLE001 - a thread that ends would take the queue with it
             if is_passing(error):
                 task.tries += 1

@@ -19,11 +19,8 @@ def is_bot(request: HttpRequest) -> bool:
 
 def is_speculative(request: HttpRequest) -> bool:
     """True when the browser fetches ahead (prefetch, prerender, preview): nobody looks yet."""
-    return any(
-        word in request.META.get(header, "").lower()
-        for header in _PURPOSE_HEADERS
-        for word in _SPECULATIVE
-    )
+    said = " ".join(filter(None, map(request.META.get, _PURPOSE_HEADERS))).lower()
+    return bool(said) and any(word in said for word in _SPECULATIVE)
 
 
 @lru_cache(maxsize=4096)

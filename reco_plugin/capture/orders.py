@@ -22,7 +22,7 @@ from reco_plugin.capture.clean import clamp, currency, product_key, text
 from reco_plugin.capture.erasure import erased_at
 from reco_plugin.capture.gate import is_recordable
 from reco_plugin.capture.identity import guest_id, parse_visitor, shopper_id, whose
-from reco_plugin.capture.lifecycle import after_response, guarded
+from reco_plugin.capture.lifecycle import after_response, guarded, state_of
 from reco_plugin.capture.recording import (
     defer,
     is_transactional,
@@ -68,13 +68,22 @@ class _Report:
 
 def _later(report: _Report, request: HttpRequest | None) -> None:
     if is_transactional():
-        guarded(partial(_hand_over, report, request, inside=True))
+        guarded(partial(_write, report, request, inside=True))
     else:
         defer(partial(_hand_over, report, request), request)
 
 
-def _hand_over(report: _Report, request: HttpRequest | None, *, inside: bool = False) -> None:
-    """Find out who bought while the request lasts; read and write once its response is out."""
+def _hand_over(report: _Report, request: HttpRequest | None) -> None:
+    """Recognise the buyer while a cookie can still be set; all else can wait for the response."""
+    if request is None:
+        _write(report, None)
+        return
+    if state_of(request).shopper is None and is_recordable(request):
+        whose(request)
+    after_response(request, partial(_write, report, request))
+
+
+def _write(report: _Report, request: HttpRequest | None, *, inside: bool = False) -> None:
     mapping = backends.orders()
     if mapping is None:
         drops.count("no_order_mapping")
@@ -84,8 +93,6 @@ def _hand_over(report: _Report, request: HttpRequest | None, *, inside: bool = F
     work = partial(_save_order, mapping, report, site, buyer)
     if inside:
         write_inside(work, request)
-    elif request is not None:
-        after_response(request, partial(attempt, work, site=site, name="orders"))
     else:
         attempt(work, site=site, name="orders")
 

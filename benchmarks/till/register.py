@@ -1,0 +1,145 @@
+"""A process that checks out: each line it reads asks for one more order, each it writes tells how long.
+
+Started by `benchmarks.checkout`, once with recommendations and once without.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import os
+import sys
+import time
+from http.cookies import SimpleCookie
+from typing import Any
+from urllib.parse import urlencode
+
+PERSON = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+TOKEN = "c" * 32
+DETAILS = {"name": "Ann", "email": "ann@example.com", "address": "1 High Street"}
+PRODUCTS = 60
+WARM = 20
+
+
+def set_up() -> None:
+    """Tables, and a shop with something in it. Runs once per database."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    if os.environ["TILL"] == "with":
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    call_command("migrate", verbosity=0, interactive=False)
+    _fill()
+
+
+def _fill() -> None:
+    from example_shop.shop.models import Brand, Category, Product, StockRecord
+
+    shelf = Category.objects.create(name="Boots", path="boots")
+    brand = Brand.objects.create(name="Fern")
+    made = Product.objects.bulk_create(
+        Product(title=f"Boot {n}", slug=f"boot-{n}", category=shelf, brand=brand, price=10 + n)
+        for n in range(PRODUCTS)
+    )
+    StockRecord.objects.bulk_create(StockRecord(product=each, quantity=10**6) for each in made)
+
+
+class Till:
+    """One shopper after the other: a cart is filled, then the order is placed and timed."""
+
+    def __init__(self) -> None:
+        from django.core.wsgi import get_wsgi_application
+
+        self.application: Any = get_wsgi_application()
+        self.number = 0
+
+    def checkout(self) -> dict[str, Any]:
+        """Seconds until the response is complete, and how long the process was held after it."""
+        cookies = {"csrftoken": TOKEN}
+        for _ in range(2):
+            self.number += 1
+            self._post("/cart/add/", {"product": 1 + self.number % PRODUCTS}, cookies)
+        gc.collect()
+        gc.disable()
+        try:
+            status, place, waited, held = self._post("/checkout/", DETAILS, cookies)
+        finally:
+            gc.enable()
+        return {"outcome": f"{status} {place}", "waited": waited, "held": held}
+
+    def _post(
+        self, path: str, data: dict[str, Any], cookies: dict[str, str]
+    ) -> tuple[str, str, float, float]:
+        told: dict[str, Any] = {}
+
+        def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+            told.update(status=status, headers=headers)
+
+        environ = _environ(path, urlencode({**data, "csrfmiddlewaretoken": TOKEN}), cookies)
+        began = time.perf_counter()
+        response = self.application(environ, start_response)
+        b"".join(response)
+        complete = time.perf_counter()
+        response.close()
+        ended = time.perf_counter()
+        place = ""
+        for name, value in told["headers"]:
+            if name == "Set-Cookie":
+                cookies |= {key: each.value for key, each in SimpleCookie(value).items()}
+            place = value if name == "Location" else place
+        return told["status"], place, complete - began, ended - complete
+
+
+def _environ(path: str, body: str, cookies: dict[str, str]) -> dict[str, Any]:
+    return {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": path,
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "HTTP_HOST": "localhost",
+        "HTTP_USER_AGENT": PERSON,
+        "HTTP_COOKIE": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+        "CONTENT_TYPE": "application/x-www-form-urlencoded",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body.encode()),
+        "wsgi.errors": sys.stderr,
+        "wsgi.url_scheme": "http",
+        "wsgi.version": (1, 0),
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+
+
+def placed() -> list[int]:
+    """Orders and lines, as the shop's tables have them."""
+    from example_shop.shop.models import Order, OrderLine
+
+    return [Order.objects.count(), OrderLine.objects.count()]
+
+
+def main() -> None:
+    import django
+
+    django.setup()
+    if "CELERY_BROKER_URL" in os.environ:
+        from celery import Celery
+
+        Celery("till", broker=os.environ["CELERY_BROKER_URL"]).set_default()
+    if "TILL_SET_UP" in os.environ:
+        set_up()
+    till, answer = Till(), sys.stdout
+    commands = {"checkout": till.checkout, "placed": placed}
+    for _ in range(WARM if "TILL_SET_UP" not in os.environ else 0):
+        till.checkout()
+    gc.collect()
+    gc.freeze()  # what was imported is not walked through between two orders
+    print(json.dumps("ready"), file=answer, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(commands[line.strip()]()), file=answer, flush=True)
+
+
+if __name__ == "__main__":
+    main()
