@@ -143,7 +143,8 @@ class StoreConformance:
         both = id_map([known[0], known[-1]])
         store.upsert(handle, both, np.full((2, 8), 7, np.float32), np.ones(2, np.float32))
         items, found = store.item_vectors(handle)
-        assert (len(items), found.shape, found.dtype) == (61, (61, 8), np.float32)
+        assert (len(items), found.shape) == (61, (61, 8))
+        assert found.dtype == np.float32
         for row, key in enumerate(known):
             at = items.row(key)
             assert at is not None
