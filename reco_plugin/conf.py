@@ -206,6 +206,7 @@ def product_model() -> str:
         raise ImproperlyConfigured(
             "Set RECO_PRODUCT_MODEL to your product model, e.g. RECO_PRODUCT_MODEL = 'shop.Product'"
             + (f"; it is {label!r}." if label else "; it is not set.")
+            + " To have a first setup written for you: python -m reco_plugin init shop.Product"
         )
     return label
 
