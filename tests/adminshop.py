@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from typing import Any
 
+import pytest
 from django.test import Client
 from django.utils import timezone
 from testapp.models import Customer, Product
@@ -23,8 +24,20 @@ class Rights:
     def __init__(self) -> None:
         self.of: dict[str, frozenset[str]] = {}
 
-    def has_perm(self, user: Customer, permission: str, instance: object = None) -> bool:
-        return permission in self.of.get(user.email, frozenset())
+    @classmethod
+    def in_force(cls, monkeypatch: pytest.MonkeyPatch) -> Rights:
+        """For one test."""
+        found = cls()
+
+        def has_perm(user: Customer, permission: str, instance: object = None) -> bool:
+            return permission in found.of.get(user.email, ())
+
+        def has_module_perms(user: Customer, app: str) -> bool:
+            return any(name.startswith(f"{app}.") for name in found.of.get(user.email, ()))
+
+        monkeypatch.setattr(Customer, "has_perm", has_perm)
+        monkeypatch.setattr(Customer, "has_module_perms", has_module_perms)
+        return found
 
     def operator(self, *permissions: str, name: str = "operator") -> Client:
         """A client logged in as staff with these permissions and no other."""

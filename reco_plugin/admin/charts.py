@@ -17,7 +17,9 @@ from django.utils.translation import gettext as _
 from reco_plugin.admin.figures import NOTHING, TO
 
 WIDTH, HEIGHT = 480, 220
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 16, 14, 12, 34
+SIGN = 8.6
+"""About the width of a sign, in the larger type of small screens."""
 LABELS = 4
 """About as many ticks on an axis."""
 BAR = 100
@@ -70,7 +72,8 @@ class LineChart:
     x_title: str
     x_words: Callable[[float], str]
     y_words: Callable[[float], str]
-    from_zero: bool = True
+    units: tuple[float, ...] = (1.0,)
+    """Ticks are round in the largest of these that is not above the largest figure."""
 
     def __bool__(self) -> bool:
         return any(line.points for line in self.lines)
@@ -121,7 +124,7 @@ class LineChart:
             '<title id="{}-t">{}</title><desc id="{}-d">{}</desc>{}{}{}</svg>',
             WIDTH, HEIGHT, self.name, self.name, self.name, self.title, self.name,
             self.description,
-            _grid(ticks, up, self.y_words),
+            _grid(ticks, across, up, self.y_words),
             _feet(self._xs(), across, self.x_words),
             format_html_join("", "{}", ((part,) for part in self._drawn(across, up))),
         )  # fmt: skip
@@ -159,8 +162,10 @@ class LineChart:
             for value in (point.y, point.low, point.high)
             if value is not None
         ]
-        ticks = nice_ticks(min([0.0, *ys] if self.from_zero else ys), max(ys))
-        across = Scale(low=xs[0], high=xs[-1], start=LEFT, end=WIDTH - RIGHT)
+        unit = max((unit for unit in self.units if unit <= max(ys)), default=self.units[0])
+        ticks = [tick * unit for tick in nice_ticks(min(0.0, *ys) / unit, max(ys) / unit)]
+        left = LEFT + SIGN * max(len(self.y_words(tick)) for tick in ticks)
+        across = Scale(low=xs[0], high=xs[-1], start=left, end=WIDTH - RIGHT)
         up = Scale(low=ticks[0], high=ticks[-1], start=HEIGHT - BOTTOM, end=TOP)
         return across, up, ticks
 
@@ -190,12 +195,15 @@ def bar(part: float) -> SafeString:
 # --- parts ---------------------------------------------------------------------------------------
 
 
-def _grid(ticks: Sequence[float], up: Scale, words: Callable[[float], str]) -> SafeString:
+def _grid(
+    ticks: Sequence[float], across: Scale, up: Scale, words: Callable[[float], str]
+) -> SafeString:
+    left, text = _n(across.start), _n(across.start - 8)
     return format_html_join(
         "",
         '<path class="reco-grid" d="M{} {}H{}"/><text x="{}" y="{}" text-anchor="end">{}</text>',
         (
-            (LEFT, _n(up(tick)), WIDTH - RIGHT, LEFT - 6, _n(up(tick) + 4), words(tick))
+            (left, _n(up(tick)), _n(across.end), text, _n(up(tick) + 4), words(tick))
             for tick in ticks
         ),
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from django.utils import formats, timezone
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
+
+from reco_plugin import clock
 
 NOTHING = "\N{EN DASH}"
 TO = " \N{EN DASH} "
@@ -42,6 +45,11 @@ def share(value: Any, places: int = 1) -> str:
     return f"{decimal(value * 100, places)} %" if is_number(value) else NOTHING
 
 
+def compact_share(value: float) -> str:
+    """0.025 → '2.5 %', 0.4 → '40 %'."""
+    return f"{compact(value * 100)} %"
+
+
 def signed_share(value: Any, places: int = 1) -> str:
     """0.125 → '+12.5 %'; the minus of a loss is a real minus sign."""
     if not is_number(value):
@@ -57,21 +65,24 @@ def interval(estimate: Any, places: int = 4) -> str:
 
 
 def span(seconds: Any) -> str:
-    """0.24 → '0.24 s', 95 → '1 min 35 s', 7260 → '2 h 1 min', 200000 → '2 d 7 h'."""
+    """0.24 → '0.24 s', 95 → '1 min 35 s', 7200 → '2 h', 200000 → '2 d 7 h'."""
     if not is_number(seconds):
         return NOTHING
     if seconds < MINUTE:
-        return _("%s s") % decimal(seconds, 2 if seconds < 10 else 0)
-    whole_seconds = round(seconds)
-    for size, smaller, words in (
-        (DAY, HOUR, _("%(large)s d %(small)s h")),
-        (HOUR, MINUTE, _("%(large)s h %(small)s min")),
-        (MINUTE, 1, _("%(large)s min %(small)s s")),
-    ):
-        if whole_seconds >= size:
-            large, rest = divmod(whole_seconds, size)
-            return words % {"large": whole(large), "small": whole(rest // smaller)}
-    return _("%s s") % whole(whole_seconds)
+        return _("%s s") % (compact(seconds) if seconds < 10 else whole(seconds))
+    return " ".join(_units(round(seconds)))
+
+
+def _units(seconds: int) -> Iterator[str]:
+    """The largest unit, and the next smaller one where something is left of it."""
+    sizes = ((DAY, _("%s d")), (HOUR, _("%s h")), (MINUTE, _("%s min")), (1, _("%s s")))
+    for at, (size, words) in enumerate(sizes[:-1]):
+        if seconds >= size:
+            yield words % whole(seconds // size)
+            smaller, small_words = sizes[at + 1]
+            if rest := seconds % size // smaller:
+                yield small_words % whole(rest)
+            return
 
 
 def moment(value: dt.datetime | None) -> str:
@@ -82,15 +93,34 @@ def moment(value: dt.datetime | None) -> str:
     return formats.date_format(local, "SHORT_DATETIME_FORMAT")
 
 
+def clock_time(value: dt.datetime | None) -> str:
+    """As `moment`, to the second."""
+    if value is None:
+        return NOTHING
+    local = timezone.localtime(value) if timezone.is_aware(value) else value
+    return f"{day(local)} {formats.date_format(local, 'H:i:s')}"
+
+
 def day(value: dt.date) -> str:
     return formats.date_format(value, "SHORT_DATE_FORMAT")
 
 
 def ago(value: dt.datetime | None) -> str:
-    """'3 hours ago', at most two units; a dash for never."""
+    """'just now', '3 hours ago'; a dash for never."""
     if value is None:
         return NOTHING
-    return _("%s ago") % timesince(value)
+    known = clock.aware(value)
+    if known and clock.now() - known < dt.timedelta(minutes=1):
+        return _("just now")
+    return _("%s ago") % timesince(value, depth=1)
+
+
+def iso_day(text: Any) -> str:
+    """'2026-03-01' out of our JSON as a day; what is no day stays as it is."""
+    try:
+        return day(dt.date.fromisoformat(text))
+    except (TypeError, ValueError):
+        return str(text)
 
 
 def parsed(text: Any) -> dt.datetime | None:

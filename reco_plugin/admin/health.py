@@ -110,7 +110,7 @@ def in_one_line(site: int) -> tuple[str, str]:
     silent = [str(job.spec.title) for job in jobs if job.is_stale]
     failed = [str(job.spec.title) for job in jobs if job.row and job.row.failures]
     if failed:
-        return "error", _("Fails: %s.") % ", ".join(failed)
+        return "error", _("Failing: %s.") % ", ".join(failed)
     if silent:
         return "warning", _("Fell silent: %s.") % ", ".join(silent)
     if not any(job.row and job.row.succeeded_at for job in jobs):

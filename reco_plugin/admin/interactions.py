@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
@@ -21,6 +21,7 @@ from reco_plugin import clock, conf
 from reco_plugin.admin import dropped, figures, search
 from reco_plugin.admin.pages import ReadOnlyAdmin
 from reco_plugin.admin.paging import ShortPaginator, TookTooLong, patiently
+from reco_plugin.admin.sites import PARAMETER as SITE
 from reco_plugin.admin.sites import SiteChangeList, SiteFilter, chosen
 from reco_plugin.models import Interaction, Item
 from reco_plugin.types import EventKind, EventSource
@@ -95,6 +96,7 @@ class InteractionList(SiteChangeList):
 
 
 class InteractionAdmin(ReadOnlyAdmin):
+    list_title = gettext_lazy("Interactions")
     list_display = ("when", "what", "product_title", "who", "how_many", "paid", "source_words")
     list_display_links = ("when",)
     list_filter = (SiteFilter, WhenFilter, "kind", "source")
@@ -111,6 +113,7 @@ class InteractionAdmin(ReadOnlyAdmin):
         "product_title",
         "product_key",
         "who",
+        "shopper",
         "how_many",
         "paid",
         "order",
@@ -167,7 +170,7 @@ class InteractionAdmin(ReadOnlyAdmin):
     def product_title(self, row: Any) -> Any:
         if row.product_id is None:
             return row.query or figures.NOTHING
-        return _searching(row.product_id, row.product_name or row.product_id)
+        return self._searching(row, row.product_id, row.product_name or row.product_id)
 
     @admin.display(description=gettext_lazy("product's key"))
     def product_key(self, row: Interaction) -> str:
@@ -175,7 +178,13 @@ class InteractionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("shopper"))
     def who(self, row: Any) -> Any:
-        return _searching(row.shopper, row.user_name or f"{str(row.shopper)[:8]}…")
+        return self._searching(row, row.shopper, row.user_name or f"{str(row.shopper)[:8]}…")
+
+    def _searching(self, row: Interaction, term: Any, words: Any) -> Any:
+        """A link that lists what else belongs to a shopper or a product."""
+        url = reverse("admin:reco_interaction_changelist", current_app=self.admin_site.name)
+        sought = {"q": str(term), SITE: str(row.site)}
+        return format_html('<a href="{}?{}">{}</a>', url, urlencode(sought), words)
 
     @admin.display(description=gettext_lazy("quantity"))
     def how_many(self, row: Interaction) -> str:
@@ -191,11 +200,6 @@ class InteractionAdmin(ReadOnlyAdmin):
     def source_words(self, row: Interaction) -> str:
         known = row.source in set(EventSource)
         return EventSource(row.source).name.lower() if known else str(row.source)
-
-
-def _searching(term: Any, words: Any) -> Any:
-    """A link that lists what else belongs to a shopper or a product."""
-    return format_html('<a href="../interaction/?{}">{}</a>', urlencode({"q": str(term)}), words)
 
 
 def _name(rows: Any, request: HttpRequest) -> None:

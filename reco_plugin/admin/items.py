@@ -22,7 +22,8 @@ from reco_plugin.models import Item
 
 
 class ItemAdmin(ReadOnlyAdmin):
-    list_display = ("name", "key", "brand", "shelves", "price_words", "sensitive", "synced")
+    list_title = gettext_lazy("Products, as the trainers see them")
+    list_display = ("name", "key", "brand", "shelves", "price_words", "caution", "synced")
     list_filter = (SiteFilter, "sensitive")
     search_fields = ("title",)  # shows the box
     search_help_text = gettext_lazy("A product's key, or part of its title")
@@ -41,7 +42,7 @@ class ItemAdmin(ReadOnlyAdmin):
         "tag_words",
         "facts",
         "group_key",
-        "sensitive",
+        "caution",
         "since",
         "text",
         "synced",
@@ -78,6 +79,10 @@ class ItemAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("price at the last sync"))
     def price_words(self, item: Item) -> str:
         return figures.decimal(item.price, 2)
+
+    @admin.display(description=gettext_lazy("sensitive"))
+    def caution(self, item: Item) -> str:
+        return _("sensitive") if item.sensitive else figures.NOTHING
 
     @admin.display(description=gettext_lazy("synced"))
     def synced(self, item: Item) -> str:

@@ -99,8 +99,9 @@ def _words(state: str) -> str:
 def _facts(job: Standing) -> list[tuple[Any, str]]:
     row, every, limit = job.row, interval(job.spec.name), time_limit(job.spec.name)
     due = _("now") if job.is_due else figures.moment(job.due_at)
+    next_start = [] if job.is_running else [(_("Next"), due if job.due_at else figures.NOTHING)]
     found = [
-        (_("Next"), due if job.due_at else figures.NOTHING),
+        *next_start,
         (_("Every"), figures.span(every) if every else _("only when asked for")),
         (_("Last success"), _when(row.succeeded_at if row else None)),
     ]
@@ -113,7 +114,7 @@ def _facts(job: Standing) -> list[tuple[Any, str]]:
         (_("Last sign of life"), _when(row.beat_at) if running else ""),
         (_("Asked for"), _when(row.requested_at) if row.requested_at else ""),
         (_("Failures in a row"), figures.whole(row.failures) if row.failures else ""),
-        (_("Ended by force after"), figures.span(limit) if limit and running else ""),
+        (_("Time limit"), figures.span(limit) if limit and running else ""),
     ]
     return found + [(title, words) for title, words in maybe if words]
 
@@ -174,4 +175,5 @@ def durations(logs: Sequence[JobLog]) -> LineChart:
         x_title=_("started"),
         x_words=moment,
         y_words=figures.span,
+        units=(1.0, figures.MINUTE, figures.HOUR),
     )

@@ -31,6 +31,7 @@ class JobFilter(admin.SimpleListFilter):
 
 
 class JobLogAdmin(ReadOnlyAdmin):
+    list_title = gettext_lazy("Executions of jobs")
     list_display = ("job", "outcome_words", "started", "took", "holder", "short_error")
     list_filter = (SiteFilter, JobFilter, "outcome")
     ordering = ("-started_at",)

@@ -77,7 +77,7 @@ def exposure(site: int) -> list[LineChart]:
     found = [
         _daily("impressions", _("Impressions per day"), shown, figures.whole),
         _daily("clicks", _("Clicks per day"), {d: clicked.get(d, 0) for d in days}, figures.whole),
-        _daily("rate", _("Clicks per impression"), rate, figures.share),
+        _daily("rate", _("Clicks per impression"), rate, figures.compact_share),
     ]
     return [chart for chart in found if chart]
 

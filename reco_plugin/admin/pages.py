@@ -30,6 +30,7 @@ SECTIONS = (
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows that people look at: nobody adds, changes or deletes one here."""
 
+    list_title: Any = ""
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
@@ -55,7 +56,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return super().changelist_view(request, {**self.strip(request), **(extra_context or {})})
+        context = {"title": self.list_title, **self.strip(request), **(extra_context or {})}
+        return super().changelist_view(request, context)
 
     def changeform_view(
         self,

@@ -79,7 +79,7 @@ def _chart(kind: str, title: str, runs: Sequence[Run], figure: str) -> LineChart
         ),
         x_title=_("trained"),
         x_words=moment,
-        y_words=lambda y: figures.share(y) if figure == "coverage" else figures.compact(y),
+        y_words=figures.compact_share if figure == "coverage" else figures.compact,
     )
 
 
@@ -100,6 +100,7 @@ def _times(kind: str, runs: Sequence[Run]) -> LineChart:
         x_title=_("trained"),
         x_words=moment,
         y_words=figures.span,
+        units=(1.0, figures.MINUTE, figures.HOUR),
     )
 
 

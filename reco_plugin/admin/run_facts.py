@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,7 @@ def window(run: Run) -> str:
     """The data it learnt from: first and last day, or the days counted."""
     first, last = part(run.dataset, "quality", "first"), part(run.dataset, "quality", "last")
     if first and last:
-        return f"{first}{figures.TO}{last}"
+        return figures.iso_day(first) + figures.TO + figures.iso_day(last)
     days = part(run.dataset, "days")
     if days:
         return _("last %s days") % figures.whole(days)
@@ -191,11 +191,13 @@ class StageRow:
         return charts.bar(self.part)
 
 
-def stages(timings: Any) -> list[StageRow]:
-    """Seconds per stage, in the order they ran."""
+def stages(timings: Any, order: Sequence[str] = ()) -> list[StageRow]:
+    """Seconds per stage, in the order given, then the longest first: the database keeps no order."""
     known = {name: float(s) for name, s in _items(timings) if figures.is_number(s)}
     longest = max(known.values(), default=0.0) or 1.0
-    return [StageRow(name=name, seconds=s, part=s / longest) for name, s in known.items()]
+    places = {name: place for place, name in enumerate(dict.fromkeys(order))}
+    rows = [StageRow(name=name, seconds=s, part=s / longest) for name, s in known.items()]
+    return sorted(rows, key=lambda row: (places.get(row.name, len(places)), -row.seconds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +210,7 @@ class LogLine:
 def log_lines(run: Run) -> list[LogLine]:
     return [
         LogLine(
-            at=figures.moment(figures.parsed(line.get("at"))),
+            at=figures.clock_time(figures.parsed(line.get("at"))),
             stage=str(line.get("stage", "")),
             words=str(line.get("words", "")),
         )

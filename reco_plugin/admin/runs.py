@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -36,17 +36,15 @@ class KindFilter(admin.SimpleListFilter):
 
 
 class RunAdmin(ReadOnlyAdmin):
+    list_title = gettext_lazy("Runs")
     list_display = (
         "title",
         "status_words",
         "trained",
-        "window",
-        "sizes",
+        "learnt_from",
         "ndcg",
-        "beside_popularity",
         "recall",
         "coverage",
-        "why",
     )
     list_filter = (SiteFilter, KindFilter, "status")
     ordering = ("-pk",)
@@ -71,27 +69,27 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def status_words(self, run: Run) -> Any:
-        return status(run)
+        why = run_facts.why_not(run)
+        short = why if len(why) <= 160 else f"{why[:159]}…"
+        return format_html("{}<br>{}", status(run), short) if short else status(run)
 
     @admin.display(description=gettext_lazy("trained"), ordering="created_at")
     def trained(self, run: Run) -> str:
         return figures.moment(run.created_at)
 
-    @admin.display(description=gettext_lazy("data"))
-    def window(self, run: Run) -> str:
-        return run_facts.window(run)
-
     @admin.display(description=gettext_lazy("learnt from"))
-    def sizes(self, run: Run) -> str:
-        return ", ".join(f"{count} {words}" for words, count in run_facts.counts(run)[:3])
+    def learnt_from(self, run: Run) -> Any:
+        sizes = (f"{count} {words}" for words, count in run_facts.counts(run)[:2])
+        return format_html_join(
+            "", "{}<br>", ((words,) for words in (run_facts.window(run), *sizes))
+        )
 
-    @admin.display(description="NDCG")
-    def ndcg(self, run: Run) -> str:
-        return figures.decimal(run_facts.mean(run, "ndcg"))
-
-    @admin.display(description=gettext_lazy("beside popularity"))
-    def beside_popularity(self, run: Run) -> str:
-        return figures.signed_share(run_facts.lift(run), 0)
+    @admin.display(description=gettext_lazy("NDCG (lift)"))
+    def ndcg(self, run: Run) -> Any:
+        own, lift = run_facts.mean(run, "ndcg"), run_facts.lift(run)
+        if lift is None:
+            return figures.decimal(own)
+        return format_html("{}<br>({})", figures.decimal(own), figures.signed_share(lift, 0))
 
     @admin.display(description=gettext_lazy("recall"))
     def recall(self, run: Run) -> str:
@@ -100,10 +98,6 @@ class RunAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("coverage"))
     def coverage(self, run: Run) -> str:
         return figures.share(run_facts.mean(run, "coverage"))
-
-    @admin.display(description=gettext_lazy("why not"))
-    def why(self, run: Run) -> str:
-        return run_facts.why_not(run)
 
     @admin.action(description=gettext_lazy("Compare two runs"), permissions=["view"])
     def compare(self, request: HttpRequest, queryset: QuerySet[Run]) -> HttpResponseBase | None:
@@ -170,6 +164,7 @@ def described(request: HttpRequest, run: Any) -> dict[str, Any]:
     active = activation.active(run.site, run.kind)
     is_live = active is not None and active.run_id == run.pk
     may = permitted(request, "activate_run")
+    lines = run_facts.log_lines(run)
     return {
         "run": run,
         "original": run,
@@ -187,8 +182,8 @@ def described(request: HttpRequest, run: Any) -> dict[str, Any]:
         "lift": figures.signed_share(run_facts.lift(run), 0),
         "has_lift": run_facts.lift(run) is not None,
         "notes": run_facts.notes(run),
-        "stages": run_facts.stages(run.timings),
-        "log_lines": run_facts.log_lines(run),
+        "stages": run_facts.stages(run.timings, [line.stage for line in lines]),
+        "log_lines": lines,
         "config": list(run_facts.flat(run.config)),
         "store_state": list(run_facts.flat(run.store_state)),
         "may_activate": may and not is_live and run.status == RunStatus.PUBLISHED,
