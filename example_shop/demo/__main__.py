@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -100,7 +102,25 @@ def _serve(port: int, page: dict[str, Any], report: Report) -> None:
     report.say(f"  The password of all of them is {page['password']}   (Ctrl-C closes the shop)\n")
     from django.core.management import call_command
 
-    call_command("runserver", f"{HOST}:{port}", use_reloader=False, skip_checks=True, verbosity=0)
+    with _jobs():
+        call_command(
+            "runserver", f"{HOST}:{port}", use_reloader=False, skip_checks=True, verbosity=0
+        )
+
+
+@contextlib.contextmanager
+def _jobs() -> Iterator[None]:
+    """The loop that keeps what is shown fresh, in a process of its own; a worker does it where there
+    is a broker."""
+    if os.environ.get("CELERY_BROKER_URL"):
+        yield
+        return
+    loop = subprocess.Popen([sys.executable, "-m", "django", "reco_tick", "--loop", "-v0"])
+    try:
+        yield
+    finally:
+        loop.terminate()
+        loop.wait()
 
 
 def _require_free(port: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from example_shop.demo import places
 from example_shop.project.database import parse
+from reco_plugin.beat import BEAT_SCHEDULE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOME = places.home()
@@ -89,3 +90,8 @@ RECO_CATALOG = "example_shop.shop.reco.ShopCatalog"
 RECO_ORDERS = "example_shop.shop.reco.ShopOrders"
 RECO_CART = "example_shop.shop.reco.cart_products"
 RECO_ARTEFACT_DIR = str(HOME / "reco")
+
+# reco: its jobs run in Celery workers where there is a broker, and beside the server where there is none
+if broker := os.environ.get("CELERY_BROKER_URL"):
+    CELERY_BROKER_URL = broker
+    CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE}
