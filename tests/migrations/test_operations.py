@@ -143,9 +143,9 @@ def test_index_is_added_and_removed_by_either_operation(state: ProjectState) -> 
 @pytest.mark.usefixtures("without_index")
 def test_an_index_asks_for_a_migration_that_is_not_atomic(state: ProjectState) -> None:
     operation = operation_of(operations.AddIndexSafely)
-    with transaction.atomic(), connection.schema_editor(atomic=False) as editor:
-        with pytest.raises(RecoError, match="atomic = False"):
-            operation.database_forwards("reco", editor, state, state)
+    editor = connection.schema_editor(atomic=False)
+    with transaction.atomic(), pytest.raises(RecoError, match="atomic = False"):
+        operation.database_forwards("reco", editor, state, state)
 
 
 def test_timeouts_of_the_role_are_as_before(state: ProjectState) -> None:
