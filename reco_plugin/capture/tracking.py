@@ -19,6 +19,7 @@ from reco_plugin.capture.gate import refusal, refusal_before_user
 from reco_plugin.capture.identity import mint, visitor_of, whose
 from reco_plugin.capture.lifecycle import after_response, state_of
 from reco_plugin.capture.recording import defer, is_transactional, record, write_soon
+from reco_plugin.outages import in_words, is_of_database
 from reco_plugin.types import EventKind, EventSource, Key, ShopEvent
 
 logger = logging.getLogger(__name__)
@@ -65,10 +66,21 @@ def track(
         )
         _hand_over(request, event)
     except Exception as error:
-        drops.count("invalid" if isinstance(error, ValueError) else "error")
-        logger.warning("An event was dropped: %s", error)
+        _tell(error)
         if conf.settings.DEBUG_RAISE:
             raise
+
+
+def _tell(error: Exception) -> None:
+    """A mistake of the caller's in its own words; anything else with the way it came."""
+    is_mistake = isinstance(error, ValueError)
+    drops.count("invalid" if is_mistake else "error")
+    logger.warning(
+        "An event was dropped: %s",
+        error if is_mistake else in_words(error),
+        exc_info=None if is_mistake or is_of_database(error) else error,
+        extra={"reco": {"error": in_words(error)}},
+    )
 
 
 def _product(kind: str | EventKind, product: Any) -> Key | None:
