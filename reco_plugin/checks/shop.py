@@ -141,7 +141,8 @@ def _order_paths(mapping: type[OrderMapping], line: type[models.Model]) -> Messa
         if name != "model" and value
     }
     for name, path in paths.items():
-        if problem := broken_path(line, path.split("__"), lookup=True):
+        problem = broken_path(line, path.split("__"), lookup=True)
+        if problem and not _is_annotated(mapping, path):
             yield Error(
                 f"{mapping.__name__}.{name} = {path!r}: {problem[0]}",
                 hint=problem[1]
@@ -149,6 +150,16 @@ def _order_paths(mapping: type[OrderMapping], line: type[models.Model]) -> Messa
                 obj=mapping,
                 id="reco.E005",
             )
+
+
+def _is_annotated(mapping: type[OrderMapping], path: str) -> bool:
+    """Does queryset() of the mapping make what the path names?"""
+    try:
+        with connections[conf.settings.DATABASE].execute_wrapper(_no_sql):
+            mapping().queryset().values_list(path)
+    except Exception:  # noqa: BLE001  the shop's own code
+        return False
+    return True
 
 
 def _subclass(setting: str, path: str, base: type, code: str) -> Generator[CheckMessage, None, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.db import models
 
@@ -71,7 +70,7 @@ def _source(sketch: Sketch, rule: _Rule) -> str:
 
 
 def _flags(sketch: Sketch, fields: list[Field]) -> list[str]:
-    by_name = {one.name: field for one in fields if is_boolean(one)}
+    by_name = {one.name: one for one in fields if is_boolean(one)}
     shown = [f"{name}=True" for name in words.SHOWN if name in by_name]
     hidden = [f"{name}=False" for name in words.HIDDEN if name in by_name]
     told = [*shown, *hidden]
@@ -81,7 +80,7 @@ def _flags(sketch: Sketch, fields: list[Field]) -> list[str]:
 
 
 def _status(sketch: Sketch, fields: list[Field]) -> list[str]:
-    by_name = {one.name: field for one in fields if is_label(one) and one.choices}
+    by_name = {one.name: one for one in fields if is_label(one) and one.choices}
     for name in words.STATUS:
         field: Field = by_name.get(name)
         if field is None:
@@ -104,7 +103,7 @@ def _texts(values: list[str]) -> str:
 
 
 def _times(sketch: Sketch, fields: list[Field]) -> list[str]:
-    by_name = {one.name: field for one in fields if is_moment(one)}
+    by_name = {one.name: one for one in fields if is_moment(one)}
     told = [
         f"{name}__isnull=True" for name in words.GONE_AT if name in by_name and by_name[name].null
     ]
@@ -140,7 +139,7 @@ def _listings(sketch: Sketch, links: list[Link], rule: _Rule) -> None:
 
 
 def _stock(sketch: Sketch, fields: list[Field], links: list[Link], rule: _Rule) -> None:
-    by_name = {one.name: field for one in fields if is_number(one)}
+    by_name = {one.name: one for one in fields if is_number(one)}
     own = next((name for name in OWN_STOCK if name in by_name), "")
     untracked = _untracked(sketch.product)
     if own:

@@ -58,6 +58,8 @@ def _product(sketch: Sketch, lines: Lines) -> None:
             f'{content}__model="{meta.model_name}"',
         ]
         return sketch.say("order.product", link.path, "likely", "a generic foreign key")
+    if link.narrowed:
+        sketch.conditions.append(link.narrowed)
     if link.is_soft:
         return sketch.say("order.product", link.path, "unsure", "the product's key by value only")
     return sketch.say("order.product", link.path)

@@ -31,6 +31,8 @@ class Link:
     """Only the value says so: there is no foreign key."""
     generic: tuple[str, str] | None = None
     """(content type field, object id field) of a generic foreign key."""
+    narrowed: str = ""
+    """Condition that keeps rows of the product's sister models out; '' where there are none."""
     through: Model | None = field(default=None)
     """The variant in between."""
 
@@ -74,7 +76,16 @@ def _direct(product: Model) -> Iterator[Link]:
                     path=_key_path(found),
                     accessors=_accessors(product, found),
                     is_one=bool(found.one_to_one),
+                    narrowed=_narrowed(product, found),
                 )
+
+
+def _narrowed(product: Model, found: Field) -> str:
+    """A key of a parent table may be another child's: ask for the product's own row."""
+    pointer = product._meta.parents.get(found.related_model)
+    if pointer is None:
+        return ""
+    return f"{found.name}__{pointer.remote_field.get_accessor_name()}__isnull=False"
 
 
 def _through(variant: Link) -> Iterator[Link]:

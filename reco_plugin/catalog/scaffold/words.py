@@ -13,7 +13,7 @@ BRAND = ("brand", "manufacturer", "maker", "vendor", "label", "publisher", "desi
 PRICE = ("price", "unit_price", "base_price", "regular_price", "sale_price", "price_incl_tax",
          "price_gross", "price_amount", "selling_price", "current_price", "amount")  # fmt: skip
 NOT_THE_PRICE = frozenset(("cost", "old", "previous", "compare", "rrp", "msrp", "purchase", "wholesale",
-                           "currency", "changed", "discount", "shipping", "tax", "retail"))  # fmt: skip
+                           "currency", "changed", "discount", "discounted", "shipping", "tax", "retail"))  # fmt: skip
 CENTS = frozenset(("cent", "cents", "pence", "pennies", "minor", "ct", "ore", "centimes", "rappen"))
 CATEGORY = ("category", "categories", "main_category", "primary_category", "section", "sections",
             "department", "shelf", "shelves", "genre", "genres", "taxon", "taxons", "collection",

@@ -27,9 +27,8 @@ def source(catalog: Sketch, orders: Sketch | None, names: tuple[str, str]) -> st
     if orders is not None:
         classes.append(_class(names[1], "OrderMapping", orders))
         used |= orders.imports | {("reco_plugin", "OrderMapping")}
-    what = "your orders and your products" if orders is not None else "your products"
     return (
-        f'"""How the recommendations read {what}. Written by reco_init; yours to change."""\n\n'
+        '"""How recommendations read this shop. Written by reco_init; yours to change."""\n\n'
         + "\n".join(_imports(used))
         + "\n\n\n"
         + "\n\n\n".join(one.rstrip("\n") for one in classes)
@@ -43,7 +42,9 @@ def _imports(used: set[tuple[str, str]]) -> list[str]:
         by_module[module].append(name)
     groups: dict[int, list[str]] = defaultdict(list)
     for module in sorted(by_module):
-        names = sorted(by_module[module], key=lambda name: (not name.isupper(), name))
+        names = sorted(
+            by_module[module], key=lambda name: (not (name.isupper() and len(name) > 1), name)
+        )
         groups[_group(module)].append(f"from {module} import {', '.join(names)}")
     return "\n\n".join("\n".join(groups[number]) for number in sorted(groups)).split("\n")
 
