@@ -99,6 +99,11 @@ class Settings:
         int, 30, "Days of past orders whose status the order sync reads again."
     )
 
+    PAGE_EVENTS = Setting(
+        dict,
+        cast("Mapping[str, Mapping[str, str]]", {}),
+        "Events told from the names of URLs alone, for contrib.polling.PageEvents.",
+    )
     WRITE_TIMEOUT_MS = Setting(
         int, 50, "Milliseconds one of our writes may take or wait for a lock in a request."
     )
