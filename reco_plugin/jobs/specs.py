@@ -126,7 +126,7 @@ _SPECS = (
         title=gettext_lazy("Measure quality"),
         every=DAY,
         soft_limit=2 * HOUR,
-        work=_lazily("evaluate"),
+        work=_lazily("hindsight"),
         needs=("train",),
     ),
     JobSpec(

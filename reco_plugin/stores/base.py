@@ -167,3 +167,17 @@ class Exporting(Protocol):
         Raises StoreError.
         """
         ...
+
+
+@runtime_checkable
+class Rechecking(Protocol):
+    """What a store with approximate indexes should have besides: it can tell whether they still serve."""
+
+    def recheck(
+        self, handle: Handle, progress: Progress | None = None
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """Per indexed space of a published run: 'recall' (of 10, as it was found), 'words', and, where
+        something was changed, 'state', to be kept under that name in the run's state. Readers go on
+        meanwhile. Raises StoreError.
+        """
+        ...

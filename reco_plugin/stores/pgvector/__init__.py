@@ -7,9 +7,9 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from django.db import connections, transaction
@@ -21,6 +21,8 @@ from reco_plugin.models import Interaction, Run, RunStatus
 from reco_plugin.stores import keys as shop_keys
 from reco_plugin.stores.base import Handle, History, Progress, Scored, Vectors, Within
 from reco_plugin.stores.pgvector import publishing, queries, requirements, tables, wire
+from reco_plugin.stores.pgvector.index import Index
+from reco_plugin.stores.pgvector.recheck import SPACES, Recheck, drop_index, replace_index
 from reco_plugin.stores.pgvector.session import (
     DATABASE_ERRORS,
     LOCK_NOT_AVAILABLE,
@@ -34,6 +36,7 @@ from reco_plugin.stores.validation import check_items, check_query, check_vector
 from reco_plugin.types import Floats, IdMap, Key
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 LOCK_TIMEOUT_MS = 200
 """Longest that a DDL statement of ours waits, and so makes others wait behind it."""
@@ -171,6 +174,22 @@ class PgvectorStore:
 
     # --- asking -------------------------------------------------------------------------------
 
+    def recheck(
+        self, handle: Handle, progress: Progress | None = None
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """See `Rechecking.recheck`: asked with queries as serving sends them."""
+        indexed = [
+            space for space in SPACES if queries.Plan.of(handle.state, space).kind is not None
+        ]
+        found = {}
+        for number, space in enumerate(indexed, 1):
+            with explained(f"Run {handle.run} could not be probed"):
+                found[space] = Recheck(self.database, handle, space).verdict(
+                    lambda built: self._build_anew(handle, built)
+                )
+            (progress or _silent)("recall", number, len(indexed))
+        return found
+
     def check(self) -> Sequence[str]:
         """See `Store.check`: an extension that this role may install itself is no obstacle."""
         if connections[self.database].vendor != "postgresql":
@@ -249,13 +268,27 @@ class PgvectorStore:
         ):
             yield cursor
 
+    def _build_anew(self, handle: Handle, built: Index) -> None:
+        with self._ddl(f"An index of run {handle.run} could not be built anew") as cursor:
+            old = replace_index(cursor, built, handle.state["rows"])
+        self._patiently(lambda cursor: drop_index(cursor, old), "a worn index")
+
     def _remove(self, names: Any, subject: str) -> list[str]:
-        """Drop what `names(cursor)` finds, trying again while readers hold it."""
+        """Drop the tables that `names(cursor)` finds, trying again while readers hold them."""
+
+        def remove(cursor: CursorWrapper) -> list[str]:
+            found: list[str] = names(cursor)
+            tables.remove(cursor, found)
+            return found
+
+        return self._patiently(remove, subject)
+
+    def _patiently(self, work: Callable[[CursorWrapper], T], subject: str) -> T:
+        """Do `work`, trying again while readers hold what it drops."""
         for attempt in range(DROP_ATTEMPTS):
             try:
                 with self._ddl(f"Could not drop {subject}") as cursor:
-                    found: list[str] = names(cursor)
-                    tables.remove(cursor, found)
+                    found = work(cursor)
             except StoreError as error:
                 if sqlstate(error.__cause__ or error) != LOCK_NOT_AVAILABLE:
                     raise
