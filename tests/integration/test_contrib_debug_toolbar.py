@@ -112,7 +112,7 @@ def test_one_request_does_not_see_another(toolbar, shop) -> None:
 
 @pytest.mark.asyncio
 async def test_under_an_event_loop(toolbar) -> None:
-    page = await AsyncClient(headers={"user-agent": servingshop.AGENT}).get("/")
+    page = await AsyncClient().get("/", headers={"user-agent": servingshop.AGENT})
     assert "home · popular" in panel(page)
     await sync_to_async(connections.close_all)()
 
