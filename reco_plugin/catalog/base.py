@@ -123,6 +123,13 @@ class Catalog:
             queryset = queryset.prefetch_related(*self._relations())
         return queryset
 
+    def products_of(self, site: int) -> models.QuerySet[Any]:
+        """Those of `products()` that belong to `site`, where one project serves several; all by default.
+
+        A product belongs to one site: the first whose sync reads it.
+        """
+        return self.products()
+
     def _relations(self) -> Iterator[str]:
         for subject in ("brand", "category", "tags"):
             name = self._path(subject).partition(".")[0]

@@ -122,6 +122,11 @@ class OrderMapping:
         """The lines to learn from; narrow it to leave some out (test orders, people who objected)."""
         return self.line_model._default_manager.using(conf.settings.DATABASE).all()
 
+    def queryset_of(self, site: int) -> models.QuerySet[Any]:
+        """Those of `queryset()` that were bought on `site`, where one project serves several; all by
+        default."""
+        return self.queryset()
+
     # --- checked once ---------------------------------------------------------------------------
 
     @property
@@ -175,13 +180,17 @@ class OrderMapping:
         where: models.Q | None = None,
         after: Any = None,
         size: int = PAGE,
+        *,
+        site: int | None = None,
     ) -> Iterator[OrderPage]:
-        """Lines ordered by (`by`, key), from `after` on (inclusive), `size` at a time.
+        """Lines ordered by (`by`, key), from `after` on (inclusive), `size` at a time; of `site` only,
+        where given.
 
         Each page is a statement of its own that begins where the last one ended, so that nothing is
         held open while pages are written away, behind a transaction pooler too.
         """
-        queryset = self.queryset().filter(where or models.Q())
+        lines = self.queryset() if site is None else self.queryset_of(site)
+        queryset = lines.filter(where or models.Q())
         if after is not None:
             queryset = queryset.filter(**{f"{by}__gte": after})
         last: tuple[Any, Key] | None = None
@@ -217,7 +226,11 @@ class OrderMapping:
         lines: list[OrderLine] = []
         broken: Counter[str] = Counter()
         last = None
-        for key, value, *values in rows:  # no server-side cursor: a pooler would lose it, and our time limits
+        for (
+            key,
+            value,
+            *values,
+        ) in rows:  # no server-side cursor: a pooler would lose it, and our time limits
             last = (value, key)
             try:
                 lines.append(_line(key, dict(zip(subjects, values, strict=True))))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.db import models
 
-from reco_plugin import backends
+from reco_plugin import backends, conf
 from reco_plugin.capture import drops
 from reco_plugin.capture.orders import ours
 from reco_plugin.exceptions import MappingError
+from reco_plugin.jobs.execute import Execution, execute
 from reco_plugin.jobs.sync_orders import OrderReport, order_mapping, take, tell
+from reco_plugin.models import Item, Outcome, Run
 from reco_plugin.stores.base import Progress
 from reco_plugin.types import EventSource
 
@@ -34,10 +37,40 @@ def backfill(
     where = placed & ours(mapping)
     site = backends.site() if site is None else site
     report = OrderReport(dry_run=dry_run)
-    total = mapping.queryset().filter(where).count() if progress is not None else 0
-    for page in mapping.pages("pk", where):
+    total = mapping.queryset_of(site).filter(where).count() if progress is not None else 0
+    for page in mapping.pages("pk", where, site=site):
         take(mapping, page, site, report, EventSource.BACKFILL)
         tell(progress, "orders", report.read, total)
     if not dry_run:
         drops.flush()
     return report
+
+
+def show_popular(site: int, progress: Progress | None = None) -> list[str]:
+    """Read the catalogue, if it never was, and count what is popular, so that pages show products at
+    once and without any training; what came of it, in plain words."""
+    steps = []
+    if not Item.objects.using(conf.settings.DATABASE).filter(site=site).exists():
+        steps.append(execute("sync_items", site, progress=progress))
+    steps.append(execute("popular", site, progress=progress))
+    return [_told(step) for step in steps]
+
+
+def _told(step: Execution) -> str:
+    if step.skipped:
+        return f"{step.name} was left out: {step.skipped}."
+    if step.outcome != Outcome.DONE:
+        return f"{step.name} failed: {step.error}"
+    return _read(step.report) if step.name == "sync_items" else _counted(step.report)
+
+
+def _read(report: Any) -> str:
+    return f"{report['added']:,} products read, {report['failed']:,} skipped."
+
+
+def _counted(report: Any) -> str:
+    run = Run.objects.using(conf.settings.DATABASE).get(pk=report["run"])
+    return (
+        f"{run.dataset['items']:,} popular products in {run.dataset['lists']:,} lists are live: "
+        "{% recommend %} shows them from now on."
+    )

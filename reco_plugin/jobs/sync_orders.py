@@ -21,6 +21,7 @@ from reco_plugin.capture.orders import count_left_out, ours, save
 from reco_plugin.catalog import OrderMapping
 from reco_plugin.catalog.orders import OrderPage, OrderState
 from reco_plugin.exceptions import MappingError
+from reco_plugin.jobs.work import Work
 from reco_plugin.models import OrderCursor
 from reco_plugin.stores.base import Progress
 from reco_plugin.types import EventKind, EventSource
@@ -73,16 +74,22 @@ def sync_orders(site: int | None = None, progress: Progress | None = None) -> Or
     cursor = _cursor(mapping, site)
     by = mapping.mark_path
     start = _start(cursor, by)
-    for page in mapping.pages(by, ours(mapping), start):
+    for page in mapping.pages(by, ours(mapping), start, site=site):
         take(mapping, page, site, report, EventSource.ORDER_SYNC)
         _move_on(cursor, by, page)
         tell(progress, "orders", report.read)
-    for page in _recent(mapping, by, start):
+    for page in _recent(mapping, by, start, site):
         take(mapping, page, site, report, EventSource.ORDER_SYNC, is_first_reading=False)
         tell(progress, "recent orders", report.read)
     cursor.save()
     drops.flush()
     return report
+
+
+def work(work: Work) -> dict[str, Any]:
+    """The job. Whoever takes it over reads on from the mark, which moves with every page."""
+    with work.stage("orders"):
+        return sync_orders(work.site, work.progress).as_json()
 
 
 def order_mapping() -> OrderMapping:
@@ -123,7 +130,7 @@ def tell(progress: Progress | None, stage: str, done: int, total: int = 0) -> No
         progress(stage, done, max(done, total))
 
 
-def _recent(mapping: OrderMapping, by: str, start: Any) -> Iterator[OrderPage]:
+def _recent(mapping: OrderMapping, by: str, start: Any, site: int) -> Iterator[OrderPage]:
     """Orders placed lately that lie before `start`: `queryset.update` moves no timestamp."""
     days = conf.settings.ORDER_RESCAN_DAYS
     if not mapping.placed_at or days <= 0:
@@ -133,7 +140,7 @@ def _recent(mapping: OrderMapping, by: str, start: Any) -> Iterator[OrderPage]:
     if start is not None:
         unread |= models.Q(**{f"{by}__lt": start})
     recent = models.Q(**{f"{mapping.placed_at}__gte": since})
-    return mapping.pages("pk", recent & unread & ours(mapping))
+    return mapping.pages("pk", recent & unread & ours(mapping), site=site)
 
 
 def _cursor(mapping: OrderMapping, site: int) -> OrderCursor:

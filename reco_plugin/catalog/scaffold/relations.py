@@ -82,7 +82,7 @@ def _direct(product: Model) -> Iterator[Link]:
 
 def _narrowed(product: Model, found: Field) -> str:
     """A key of a parent table may be another child's: ask for the product's own row."""
-    pointer = product._meta.parents.get(found.related_model)
+    pointer: Field = product._meta.parents.get(found.related_model)
     if pointer is None:
         return ""
     return f"{found.name}__{pointer.remote_field.get_accessor_name()}__isnull=False"
