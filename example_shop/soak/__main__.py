@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import random
@@ -86,7 +88,9 @@ def _prepare(scale: str) -> None:
     """The shop as the demo leaves it: loaded, trained, published."""
     from example_shop.demo.__main__ import main as demo
 
-    if demo(["--scale", scale, "--no-serve", "--json"]):
+    with contextlib.redirect_stdout(io.StringIO()):
+        failed = demo(["--scale", scale, "--no-serve", "--json"])
+    if failed:
         raise SystemExit("The demo shop could not be made.")
 
 
@@ -189,7 +193,7 @@ def _told(fleet: Fleet, diary: Diary, killed: Counter[str], settled: float) -> d
         "killed": dict(killed),
         "starts": {member.name: member.starts for member in fleet.members.values()},
         "settled_seconds": round(settled, 1),
-        "server_errors": diary.errors[:10],
+        "refused": diary.errors[:10],
     }
 
 

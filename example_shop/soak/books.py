@@ -48,7 +48,8 @@ def audit(diary: Diary, since: dt.datetime) -> Iterator[Entry]:
     yield from _exposure()
     held = Job.objects.exclude(token=None).count()
     yield Entry(what="jobs that somebody still holds", found=held)
-    yield Entry(what="server errors that shoppers met", found=len(diary.errors))
+    failed = sum(number for status, number in diary.statuses.items() if status.startswith("5"))
+    yield Entry(what="server errors that shoppers met", found=failed)
 
 
 def _orders(diary: Diary, since: dt.datetime) -> Iterator[Entry]:

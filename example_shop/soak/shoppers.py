@@ -38,7 +38,7 @@ class Diary:
     """Pages that showed at least one recommendation."""
     pages: int = 0
     errors: list[str] = field(default_factory=list)
-    """Where the shop answered with a server error."""
+    """Where the shop answered with an error, of whatever kind."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -113,7 +113,7 @@ class Visit:
             self.diary.statuses[status] += 1
             self.diary.pages += bool(page)
             self.diary.tiles += bool(TILE.search(page))
-            if status.startswith("5"):
+            if status[0] in "45":
                 self.diary.errors.append(f"{time.strftime('%H:%M:%S')} {status} {path}")
         time.sleep(self.chance.expovariate(1 / PAUSE_SECONDS))
 
