@@ -20,7 +20,9 @@ class RecoConfig(AppConfig):
         super().import_models()
 
     def ready(self) -> None:
-        from reco_plugin import checks, receivers  # noqa: F401
+        from reco_plugin import checks, logs, receivers  # noqa: F401
+
+        logs.be_discreet()
 
 
 def _lend_product_model(words: list[str]) -> None:
