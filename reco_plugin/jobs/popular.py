@@ -68,9 +68,10 @@ def work(work: Work) -> dict[str, Any]:
         if options["activate"]:
             with stage(run, work, "activate"):
                 make_live(run, fence=work.fence)
+    report = outcome(run)
     with work.stage("tidy"):
         tidy(work.site, KIND)
-    return outcome(run)
+    return report
 
 
 def _left(work: Work, options: Mapping[str, Any]) -> Run | None:

@@ -87,9 +87,10 @@ def work(work: Work) -> dict[str, Any]:
     work.keep(run=run.pk, options=options.as_json())
     with recorded(run, work.stages, fence=work.fence):
         _train(run, options, left, work)
+    report = outcome(run)
     with work.stage("tidy"):
         tidy(work.site, KIND)
-    return outcome(run)
+    return report
 
 
 def _train(run: Run, options: Options, left: resume.Left, work: Work) -> None:
@@ -163,10 +164,10 @@ def _evaluated(
     if found is None or abs(found["events"] - events) > SAME * events:
         with stage(run, work, "evaluate"):
             found = {"events": events, **_evaluate(run, material, options, work)}
-        save(run, work.fence)
-        work.keep(evaluation=found)
     run.metrics = found["metrics"]
     run.config = {**run.config, **found["config"]}
+    save(run, work.fence)
+    work.keep(evaluation=found)
     return Difference(**found["difference"]) if found["difference"] else None
 
 

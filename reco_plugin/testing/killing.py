@@ -1,0 +1,118 @@
+"""Kill a job as a power cut would, at a named stage or after a while, to see what is left of it.
+
+    from reco_plugin.testing.killing import Point, killed_at, points_of
+
+    for point in points_of(lambda: execute("train")):
+        assert killed_at(point, lambda: execute("train"))
+
+The job runs in a forked process with database connections of its own; Linux and macOS only. Its data
+must be committed, so that another process sees it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections
+from django.dispatch import Signal
+
+from reco_plugin.signals import job_stage_entered, job_stage_left
+
+EDGES = {"entered": job_stage_entered, "left": job_stage_left}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A moment in a job."""
+
+    stage: str
+    edge: str
+    """'entered' or 'left'."""
+
+    def __str__(self) -> str:
+        return f"{self.stage} {self.edge}"
+
+
+def points_of(work: Callable[[], object]) -> list[Point]:
+    """Run `work` undisturbed; returns the moments it passes, in order."""
+    passed: list[Point] = []
+    with _listening(passed.append):
+        work()
+    return list(dict.fromkeys(passed))
+
+
+def killed_at(point: Point, work: Callable[[], object]) -> bool:
+    """Run `work` in a process that is killed (SIGKILL) at `point`; False when it never comes there."""
+
+    def die(passed: Point) -> None:
+        if passed == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def doomed() -> None:
+        with _listening(die):
+            work()
+
+    return _was_killed(_forked(doomed))
+
+
+def killed_after(seconds: float, work: Callable[[], object]) -> bool:
+    """Run `work` in a process that is killed after `seconds`; False when it has ended by then."""
+    pid = _forked(work)
+    time.sleep(seconds)
+    os.kill(pid, signal.SIGKILL)
+    return _was_killed(pid)
+
+
+@contextmanager
+def _listening(told: Callable[[Point], object]) -> Iterator[None]:
+    receivers: list[tuple[Signal, Any]] = []
+    for edge, sent in EDGES.items():
+
+        def receive(stage: str, edge: str = edge, **_: Any) -> None:
+            told(Point(stage=stage, edge=edge))
+
+        sent.connect(receive)
+        receivers.append((sent, receive))
+    try:
+        yield
+    finally:
+        for sent, receive in receivers:
+            sent.disconnect(receive)
+
+
+def _forked(work: Callable[[], object]) -> int:
+    """A child without our connections: sharing one would spoil it for both."""
+    connections.close_all()
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        pid = os.fork()  # idle threads of number crunchers are no danger: the job waits for none
+    if pid == 0:
+        _live(work)
+    return pid
+
+
+def _live(work: Callable[[], object]) -> None:
+    status = 1
+    try:
+        work()
+        status = 0
+    except BaseException:  # noqa: BLE001 - told, and the process ends whatever it was
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _was_killed(pid: int) -> bool:
+    """Raises RuntimeError when the child died of something else."""
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code > 0:
+        raise RuntimeError(f"The process to be killed failed by itself (status {code}).")
+    return code == -signal.SIGKILL
