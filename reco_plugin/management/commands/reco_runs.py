@@ -1,7 +1,8 @@
-"""See, activate, roll back and prune training runs."""
+"""See, compare, activate, roll back and prune training runs."""
 
 from __future__ import annotations
 
+import argparse
 import json
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from django.db import DatabaseError
 from reco_plugin import backends, conf
 from reco_plugin.exceptions import RecoError
 from reco_plugin.jobs import prune as pruning
-from reco_plugin.jobs import publish
+from reco_plugin.jobs import publish, runs
 from reco_plugin.models import ActiveRun, Run
 
 KINDS = ("personal", "popular")
@@ -22,7 +23,7 @@ KINDS = ("personal", "popular")
 class Command(BaseCommand):
     help = (
         "Without an action, lists the newest runs, live ones marked with *. "
-        "Exit codes: 0 done, 1 not possible (the message says why)."
+        "Exit codes: 0 done, 1 not possible (the message says why), 2 not understood."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,6 +32,11 @@ class Command(BaseCommand):
         parser.add_argument("--limit", type=int, default=20, help="most runs to list (20)")
         parser.set_defaults(dry_run=False, action="list")
         actions = parser.add_subparsers(dest="action", title="actions")
+        show = actions.add_parser("show", help="everything that is known of one run")
+        show.add_argument("run", type=int, help="its number")
+        compare = actions.add_parser("compare", help="two runs beside each other")
+        compare.add_argument("run", type=int, help="the number of one")
+        compare.add_argument("other", type=int, help="and of the other")
         activate = actions.add_parser("activate", help="make a published run live")
         activate.add_argument("run", type=int, help="its number")
         rollback = actions.add_parser("rollback", help="make the run before the live one live")
@@ -40,10 +46,17 @@ class Command(BaseCommand):
         prune.add_argument("--keep", type=int, help="published runs to keep (RECO_KEEP_RUNS)")
         for action in (activate, rollback, prune):
             action.add_argument("--dry-run", action="store_true", help="say what would be done")
+        for action in (
+            show,
+            compare,
+        ):  # wherever it is written; it must not take the outer one back
+            action.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
         site = options["site"] or backends.site()
         action = {
+            "show": self._show,
+            "compare": self._compare,
             "activate": self._activate,
             "rollback": self._rollback,
             "prune": self._prune,
@@ -56,9 +69,9 @@ class Command(BaseCommand):
     # --- actions ----------------------------------------------------------------------------
 
     def _list(self, site: int, options: dict[str, Any]) -> None:
-        runs = _runs().filter(site=site).order_by("-pk")[: options["limit"]]
+        newest = _runs().filter(site=site).order_by("-pk")[: options["limit"]]
         live = set(_active().filter(site=site).values_list("run_id", flat=True))
-        told = [summary(run, live=run.pk in live) for run in runs]
+        told = [summary(run, live=run.pk in live) for run in newest]
         if options["json"]:
             for run in told:
                 self.stdout.write(json.dumps(run))
@@ -67,10 +80,24 @@ class Command(BaseCommand):
                 "\n".join(table(told)) if told else "No run yet: manage.py reco_train"
             )
 
+    def _show(self, site: int, options: dict[str, Any]) -> None:
+        run = _run(options["run"], site)
+        told = runs.described(run, live=_is_live(run))
+        self._say(told, runs.shown(told), options)
+
+    def _compare(self, site: int, options: dict[str, Any]) -> None:
+        one, other = (
+            runs.described(run, live=_is_live(run))
+            for run in (_run(options["run"], site), _run(options["other"], site))
+        )
+        told = runs.compared(one, other)
+        self._say(told, runs.compared_lines(told), options)
+
+    def _say(self, told: dict[str, Any], lines: list[str], options: dict[str, Any]) -> None:
+        self.stdout.write(json.dumps(told) if options["json"] else "\n".join(lines))
+
     def _activate(self, site: int, options: dict[str, Any]) -> None:
-        run = _runs().filter(pk=options["run"], site=site).first()
-        if run is None:
-            raise CommandError(f"There is no run {options['run']} of site {site}.")
+        run = _run(options["run"], site)
         if options["dry_run"]:
             self.stdout.write(f"Would make run {run.pk} ({run.kind}, {run.status}) live.")
             return
@@ -93,13 +120,24 @@ class Command(BaseCommand):
         work = pruning.prunable if options["dry_run"] else _prune
         word = "Would let go of" if options["dry_run"] else "Let go of"
         for kind in [options["kind"]] if options["kind"] else KINDS:
-            runs = work(site, kind, options["keep"])
-            numbers = ", ".join(str(run.pk) for run in runs) or "nothing"
+            gone = work(site, kind, options["keep"])
+            numbers = ", ".join(str(run.pk) for run in gone) or "nothing"
             self.stdout.write(f"{kind}: {word} {numbers}.")
 
 
 def _prune(site: int, kind: str, keep: int | None) -> list[Run]:
     return pruning.prune(site, kind, keep=keep)
+
+
+def _run(number: int, site: int) -> Run:
+    found: Run | None = _runs().filter(pk=number, site=site).first()
+    if found is None:
+        raise CommandError(f"There is no run {number} of site {site}.")
+    return found
+
+
+def _is_live(run: Run) -> bool:
+    return bool(_active().filter(run=run).exists())
 
 
 def _runs() -> Any:
@@ -127,7 +165,7 @@ def summary(run: Run, *, live: bool) -> dict[str, Any]:
     }
 
 
-def table(runs: Sequence[dict[str, Any]]) -> list[str]:
+def table(found: Sequence[dict[str, Any]]) -> list[str]:
     """Aligned lines under a heading."""
     head = ("run", "kind", "status", "created (UTC)", "seconds", "NDCG@10", "")
     body = [
@@ -140,7 +178,7 @@ def table(runs: Sequence[dict[str, Any]]) -> list[str]:
             "" if run["ndcg@10"] is None else f"{run['ndcg@10']:.4f}",
             run["why"],
         )
-        for run in runs
+        for run in found
     ]
     widths = [max(len(line[at]) for line in [head, *body]) for at in range(len(head))]
     return [
