@@ -11,6 +11,7 @@
 | reco.E007 | a RECO_* setting names a callable that cannot be imported |
 | reco.E008 | RECO_TRAINER is unknown or RECO_TRAINER_CONFIG does not suit it |
 | reco.E009 | eligible() of the catalogue raises, or gives back no queryset that can be narrowed |
+| reco.E010 | RECO_INTERVALS or RECO_TIME_LIMITS name an unknown job, or no number of seconds |
 | reco.W001 | a RECO_* setting is unknown |
 | reco.W002 | LightFM is not installed |
 | reco.W003 | RecoMiddleware is missing |
@@ -21,22 +22,47 @@
 | reco.W008 | an attribute of the catalogue or the order mapping looks misspelt |
 | reco.W009 | the product has no get_absolute_url(), so its tiles lead nowhere |
 | reco.W010 | the order mapping does not say who bought |
+| reco.W011 | RECO_STORE = 'auto' fell back to numpy, and why (`check --database`) |
+| reco.W012 | pgvector is older than 0.8.4, with the SQL for a DBA (`check --database`) |
+| reco.W013 | PostgreSQL is older than 15 (`check --database`) |
+| reco.W014 | Celery is configured, but beat starts none of our tasks |
+| reco.W015 | the Celery app does not look for tasks |
+| reco.W016 | the default cache is local to one of several processes (`check --deploy`) |
+| reco.W017 | RECO_ARTEFACT_DIR is relative (`check --deploy`) |
+| reco.W018 | no template engine has the request context processor |
 """
 
-from reco_plugin.checks.host import artefact_folder, middleware, store, urls
+from reco_plugin.checks.database import extension, postgresql
+from reco_plugin.checks.host import (
+    absolute_folder,
+    artefact_folder,
+    middleware,
+    store,
+    templates,
+    urls,
+)
 from reco_plugin.checks.shop import catalog, eligible, orders, product_model
 from reco_plugin.checks.values import hooks, setting_values, trainer, unknown_settings
+from reco_plugin.checks.workers import celery_beat, celery_tasks, schedule, shared_cache
 
 __all__ = [
+    "absolute_folder",
     "artefact_folder",
     "catalog",
+    "celery_beat",
+    "celery_tasks",
     "eligible",
+    "extension",
     "hooks",
     "middleware",
     "orders",
+    "postgresql",
     "product_model",
+    "schedule",
     "setting_values",
+    "shared_cache",
     "store",
+    "templates",
     "trainer",
     "unknown_settings",
     "urls",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.checks import Tags
@@ -17,6 +18,8 @@ from reco_plugin.checks.registration import Messages, check
 from reco_plugin.exceptions import RecoError
 
 MIDDLEWARE = "reco_plugin.middleware.RecoMiddleware"
+DJANGO_TEMPLATES = "django.template.backends.django.DjangoTemplates"
+REQUEST = "django.template.context_processors.request"
 NEEDED = (
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -85,6 +88,31 @@ def artefact_folder(databases: Sequence[str]) -> Messages:
             )
 
 
+@check(deploy=True)
+def absolute_folder(databases: Sequence[str]) -> Messages:
+    """reco.W017, only under `check --deploy`"""
+    folder = Path(conf.settings.ARTEFACT_DIR)
+    if not folder.is_absolute():
+        yield Caution(
+            f"RECO_ARTEFACT_DIR {str(folder)!r} is relative: processes started elsewhere mean another.",
+            hint='Write RECO_ARTEFACT_DIR = BASE_DIR / ".reco".',
+            id="reco.W017",
+        )
+
+
+@check(Tags.templates)
+def templates(databases: Sequence[str]) -> Messages:
+    """reco.W018"""
+    engines = [one for one in django_settings.TEMPLATES if one.get("BACKEND") == DJANGO_TEMPLATES]
+    options: list[Any] = [engine.get("OPTIONS") or {} for engine in engines]
+    if engines and not any(REQUEST in one.get("context_processors", ()) for one in options):
+        yield Caution(
+            "No template engine has the request context processor, so {% recommend %} knows nobody.",
+            hint=f"Add '{REQUEST}' to the context_processors in TEMPLATES.",
+            id="reco.W018",
+        )
+
+
 @check(Tags.database)
 def store(databases: Sequence[str]) -> Messages:
     """reco.W005, only under `check --database` and `migrate`"""
@@ -93,7 +121,8 @@ def store(databases: Sequence[str]) -> Messages:
     try:
         found = backends.store()
         advice = getattr(found, "advice", tuple)  # the contract asks for none
-        problems = [*found.check(), *advice()]
+        is_asked_apart = found.name == "pgvector"  # reco.W012
+        problems = [*found.check(), *(() if is_asked_apart else advice())]
     except (RecoError, DatabaseError, LookupError) as error:
         problems = [str(error)]
     for problem in problems:

@@ -39,7 +39,6 @@ class Question:
 
 QUESTIONS = (
     Question(ask=setup.checks),
-    Question(ask=setup.templates),
     Question(ask=database.server, needs="database"),
     Question(ask=database.clocks, needs="database"),
     Question(ask=database.pooler, needs="database"),

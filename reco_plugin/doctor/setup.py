@@ -1,18 +1,14 @@
-"""How the project is set up: the system checks, and what they cannot see."""
+"""How the project is set up: the system checks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from django.conf import settings as django_settings
 from django.core import checks as django_checks
 from django.db import DatabaseError
 
 from reco_plugin import conf
-from reco_plugin.doctor.finding import Finding, Level, ok, warning
-
-REQUEST = "django.template.context_processors.request"
+from reco_plugin.doctor.finding import Finding, Level, ok
 
 
 def checks(site: int) -> Iterator[Finding]:
@@ -41,19 +37,3 @@ def _level(level: int) -> Level:
     if level >= django_checks.ERROR:
         return "error"
     return "warning" if level >= django_checks.WARNING else "note"
-
-
-def templates(site: int) -> Iterator[Finding]:
-    """The tag recognises the shopper by the request in its context."""
-    engines = [
-        engine
-        for engine in django_settings.TEMPLATES
-        if engine.get("BACKEND") == "django.template.backends.django.DjangoTemplates"
-    ]
-    options: list[Any] = [engine.get("OPTIONS", {}) for engine in engines]
-    if engines and not any(REQUEST in found.get("context_processors", ()) for found in options):
-        yield warning(
-            "setup.templates",
-            "No template engine has the request context processor, so {% recommend %} knows nobody.",
-            f"Add '{REQUEST}' to the context_processors in TEMPLATES.",
-        )

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from types import SimpleNamespace
 from typing import Any, ClassVar
+from unittest.mock import MagicMock
 
 import pytest
 from django.core import checks as django_checks
 
 from reco_plugin import backends, checks
+from reco_plugin.beat import BEAT_SCHEDULE
 from reco_plugin.catalog import Catalog, OrderMapping
-from reco_plugin.checks import host, values
+from reco_plugin.checks import database, host, values
 from reco_plugin.exceptions import StoreError
+from reco_plugin.stores.pgvector import requirements
 
 
 def ids(messages: list[django_checks.CheckMessage]) -> list[str | None]:
@@ -359,6 +364,8 @@ def test_a_subclass_of_the_middleware_counts(settings, monkeypatch):
 
 
 class FakeStore:
+    name = "fake"
+
     def __init__(self, answer: Any) -> None:
         self.answer = answer
 
@@ -398,6 +405,188 @@ def test_w006_artefacts_inside_media(settings, tmp_path):
     assert message.id == "reco.W006"
     settings.RECO_ARTEFACT_DIR = str(tmp_path.parent / "elsewhere")
     assert checks.artefact_folder() == []
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"trian": 60}, "'trian'"),
+        ({"train": "daily"}, "'daily'"),
+        ({"train": -1}, "-1"),
+        ({"train": float("nan")}, "nan"),
+        ({"train": True}, "True"),
+    ],
+)
+@pytest.mark.parametrize("name", ["RECO_INTERVALS", "RECO_TIME_LIMITS"])
+def test_e010_schedule(settings, name, values, words):
+    setattr(settings, name, values)
+    (message,) = checks.schedule()
+    assert message.id == "reco.E010"
+    assert name in message.msg
+    assert words in message.msg
+    assert "trian" not in values or message.hint == "Did you mean 'train'?"
+    setattr(settings, name, {"train": 0, "prune": 3600.5})
+    assert checks.schedule() == []
+
+
+def found_extension(**answers: Any) -> requirements.Found:
+    sound = {
+        "version": "0.8.5",
+        "extension_schema": "public",
+        "reachable": True,
+        "available": "0.8.5",
+        "installable": True,
+        "schema": "public",
+        "may_create": True,
+        "role": "shop",
+        "database": "shop",
+        "read_only": False,
+    }
+    return requirements.Found(**(sound | answers))
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A PostgreSQL that answers as the test says."""
+
+    def answers(**told: Any) -> None:
+        monkeypatch.setattr(requirements, "ask", lambda database: found_extension(**told))
+
+    monkeypatch.setattr(database, "_may_ask", lambda databases: "default" in databases)
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"version": None, "installable": False}, "CREATE EXTENSION vector;"),
+        ({"version": None, "available": None}, "has no pgvector"),
+        ({"version": "0.7.4"}, "ALTER EXTENSION vector UPDATE;"),
+        ({"may_create": False}, 'GRANT CREATE ON SCHEMA "public" TO "shop";'),
+    ],
+)
+def test_w011_auto_fell_back(settings, server, told, words):
+    server(**told)
+    (message,) = checks.extension(databases=["default"])
+    assert message.id == "reco.W011"
+    assert "fell back to numpy" in message.msg
+    assert words in message.msg
+    settings.RECO_STORE = "numpy"
+    assert checks.extension(databases=["default"]) == []
+
+
+def test_w011_r18_the_extension_is_not_allowed_gives_the_sql_for_a_dba(server):
+    server(version=None, installable=False)
+    (message,) = checks.extension(databases=["default"])
+    assert "Ask a DBA to run there: CREATE EXTENSION vector;" in message.msg
+    assert checks.extension(databases=[]) == []
+
+
+def test_w012_pgvector_with_known_faults(server):
+    server(version="0.8.2")
+    (message,) = checks.extension(databases=["default"])
+    assert message.id == "reco.W012"
+    assert "0.8.2" in message.msg
+    assert "ALTER EXTENSION vector UPDATE;" in str(message.hint)
+    server()
+    assert checks.extension(databases=["default"]) == []
+
+
+@pytest.mark.parametrize(("major", "ids_"), [(14, ["reco.W013"]), (15, []), (18, [])])
+def test_w013_postgresql_too_old(monkeypatch, server, major, ids_):
+    cursor = MagicMock()
+    cursor.__enter__.return_value.fetchone.return_value = (major,)
+    connection = MagicMock(vendor="postgresql")
+    connection.cursor.return_value = cursor
+    monkeypatch.setattr(database, "connections", {"default": connection})
+    assert ids(checks.postgresql(databases=["default"])) == ids_
+    assert checks.postgresql(databases=[]) == []
+
+
+def celery_of(monkeypatch, **conf: Any) -> Any:
+    """A process that has loaded a Celery app."""
+    sound = {"beat_schedule": {}, "include": (), "imports": ()}
+    app = SimpleNamespace(main="shop", conf=SimpleNamespace(**(sound | conf)))
+    monkeypatch.setitem(sys.modules, "celery", SimpleNamespace(current_app=app))
+    return app
+
+
+@pytest.fixture
+def without_celery(monkeypatch):
+    monkeypatch.delitem(sys.modules, "celery", raising=False)
+    monkeypatch.delitem(sys.modules, "celery.signals", raising=False)
+    monkeypatch.delitem(sys.modules, "reco_plugin.tasks", raising=False)
+
+
+@pytest.mark.usefixtures("without_celery")
+def test_w014_beat_starts_nothing(settings):
+    assert checks.celery_beat() == []
+    settings.CELERY_BROKER_URL = "redis://localhost"
+    (message,) = checks.celery_beat()
+    assert message.id == "reco.W014"
+    settings.CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE}
+    assert checks.celery_beat() == []
+
+
+@pytest.mark.usefixtures("without_celery")
+def test_w014_the_apps_own_schedule_counts(settings, monkeypatch):
+    celery_of(monkeypatch, beat_schedule={"tick": {"task": "reco.tick", "schedule": 30}})
+    assert checks.celery_beat() == []
+    celery_of(monkeypatch, beat_schedule={"mail": {"task": "shop.mail", "schedule": 30}})
+    assert ids(checks.celery_beat()) == ["reco.W014"]
+    settings.CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+    assert checks.celery_beat() == []
+
+
+@pytest.mark.usefixtures("without_celery")
+def test_w015_tasks_are_not_looked_for(monkeypatch):
+    assert checks.celery_tasks() == []
+    celery_of(monkeypatch)
+    assert ids(checks.celery_tasks()) == ["reco.W015"]
+    celery_of(monkeypatch, include=["reco_plugin.tasks"])
+    assert checks.celery_tasks() == []
+
+
+@pytest.mark.usefixtures("without_celery")
+def test_w015_a_real_app_that_looks_is_left_alone(monkeypatch):
+    celery = pytest.importorskip("celery")
+    signals = importlib.import_module("celery.signals")
+    monkeypatch.setitem(sys.modules, "celery.signals", signals)
+    monkeypatch.setattr(signals.import_modules, "receivers", [])
+    app = celery.Celery("shop", set_as_current=False)
+    fake = SimpleNamespace(current_app=app)
+    monkeypatch.setitem(sys.modules, "celery", fake)
+    assert ids(checks.celery_tasks()) == ["reco.W015"]
+    app.autodiscover_tasks()
+    assert checks.celery_tasks() == []
+
+
+@pytest.mark.parametrize("name", ["locmem.LocMemCache", "dummy.DummyCache"])
+def test_w016_a_cache_of_one_process(settings, name):
+    settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{name}"}}
+    assert ids(checks.shared_cache()) == ["reco.W016"]
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache"}}
+    assert checks.shared_cache() == []
+
+
+def test_w017_a_relative_folder(settings, tmp_path):
+    assert ids(checks.absolute_folder()) == ["reco.W017"]
+    settings.RECO_ARTEFACT_DIR = tmp_path
+    assert checks.absolute_folder() == []
+
+
+def test_w016_and_w017_are_asked_only_before_a_deployment():
+    usual = django_checks.run_checks(tags=["reco"], databases=[])
+    deployed = django_checks.run_checks(tags=["reco"], databases=[], include_deployment_checks=True)
+    assert {"reco.W016", "reco.W017"} <= set(ids(deployed)) - set(ids(usual))
+
+
+def test_w018_templates_without_the_request(settings):
+    assert checks.templates() == []
+    settings.TEMPLATES = [{"BACKEND": host.DJANGO_TEMPLATES, "OPTIONS": {"context_processors": []}}]
+    assert ids(checks.templates()) == ["reco.W018"]
+    settings.TEMPLATES = [{"BACKEND": "django.template.backends.jinja2.Jinja2"}]
+    assert checks.templates() == []
 
 
 def test_every_id_is_documented_and_tested():
