@@ -86,7 +86,7 @@ def _traceback(error: BaseException | None, hidden: list[BaseException]) -> str:
     return "\n\nwhich led to:\n\n".join(reversed(parts))
 
 
-def _words(error: BaseException) -> str:
+def words(error: BaseException) -> str:
     """What is wrong, without the values: a server gives those in its DETAIL, and in class 22."""
     source = next((each for each in _chain(error) if isinstance(each, psycopg.Error)), None)
     if source is None or source.sqlstate is None:
@@ -98,5 +98,5 @@ def _words(error: BaseException) -> str:
 def _without(text: str, errors: list[BaseException]) -> str:
     for error in errors:
         if said := str(error).strip():
-            text = text.replace(said, _words(error))
+            text = text.replace(said, words(error))
     return _EMAIL.sub(HIDDEN, text)
