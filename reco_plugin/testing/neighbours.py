@@ -118,12 +118,11 @@ class NeighbourConformance:
             basket=past.basket,
         )
         taste = planted_features(66).matrix
-        told = {"features": Features(matrix=taste, names=tuple("abcdef"))}
-        after = np.argsort(numbers)
-        other = {"features": Features(matrix=taste[after].tocsr(), names=tuple("abcdef"))}
+        sides = Features(matrix=taste, names=tuple("abcdef"))
+        moved = Features(matrix=taste[np.argsort(numbers)].tocsr(), names=tuple("abcdef"))
         config = {**self.config, **self.uncut}
-        one = self.trainer(config).fit(past, **told).matrix.toarray()
-        two = self.trainer(config).fit(renamed, **other).matrix.toarray()
+        one = self.trainer(config).fit(past, features=sides).matrix.toarray()
+        two = self.trainer(config).fit(renamed, features=moved).matrix.toarray()
         assert np.allclose(one, two[np.ix_(numbers, numbers)], atol=1e-4)
 
     def test_no_event_is_not_enough(self) -> None:

@@ -103,7 +103,7 @@ class VisitIndex:
     ) -> tuple[_Places, npt.NDArray[np.float64]]:
         at, which = _gather(self.item_starts, own)
         visits, place = np.unique(self.visits[at], return_inverse=True)
-        likeness = np.bincount(place, weights=weights[which], minlength=len(visits))
+        likeness = _sums(place, weights[which], len(visits))
         if len(visits) > self.config.neighbours:
             best = np.argsort(-likeness[::-1], kind="stable")[: self.config.neighbours]
             best = len(visits) - 1 - best
@@ -124,7 +124,7 @@ class VisitIndex:
         self, items: npt.NDArray[Any], values: npt.NDArray[Any], own: npt.NDArray[Any]
     ) -> tuple[_Places, npt.NDArray[np.float64]]:
         distinct, place = np.unique(items, return_inverse=True)
-        summed = np.bincount(place, weights=values, minlength=len(distinct))
+        summed = _sums(place, values, len(distinct))
         kept = summed > 0
         if not self.config.itself:
             kept &= ~np.isin(distinct, own)
@@ -198,6 +198,10 @@ def _gather(starts: _Places, rows: npt.NDArray[Any]) -> tuple[_Places, _Places]:
     which = np.repeat(np.arange(len(rows)), counts)
     offset = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
     return starts[rows][which] + offset, which
+
+
+def _sums(place: npt.NDArray[Any], values: npt.NDArray[Any], size: int) -> npt.NDArray[np.float64]:
+    return np.asarray(np.bincount(place, weights=values, minlength=size), dtype=np.float64)
 
 
 def _starts(counts: npt.NDArray[Any]) -> _Places:

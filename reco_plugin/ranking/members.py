@@ -1,0 +1,166 @@
+"""Who takes part in the blend: decided by what the log and the requests hold, never by whose log it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy import sparse
+
+from reco_plugin.exceptions import NotEnoughData
+from reco_plugin.ranking.evidence import Facts, Source
+from reco_plugin.ranking.facts import PairFacts, TrendFacts
+from reco_plugin.ranking.requests import Requests
+from reco_plugin.trainers.again import Again
+from reco_plugin.trainers.content import Content
+from reco_plugin.trainers.ease import Ease
+from reco_plugin.trainers.histories import Histories
+from reco_plugin.trainers.itemknn import ItemKNN
+from reco_plugin.trainers.sequential import SequentialRules
+from reco_plugin.trainers.transitions import NeighbourTrainer, Transitions, query
+from reco_plugin.trainers.trending import Trending, Trends
+from reco_plugin.trainers.visits import VisitKNN
+from reco_plugin.types import Features
+
+DECAYS = (1.0, 0.8, 0.4)
+"""Weights of a basket relative to the next newer one: all alike, fading, and hardly more than the newest."""
+HERE = (1.0, 0.5)
+TOGETHER = 1.5
+"""Mean items of a basket from which on baskets tell what goes together."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Traits:
+    """What there is to go by."""
+
+    past: bool
+    here: bool
+    repeats: bool
+    timed: bool
+    baskets: bool
+    visits: bool
+    features: bool
+
+
+def traits(train: Histories, asked: Requests, features: Features | None) -> Traits:
+    """Read from the log and from what will be asked."""
+    baskets = len(np.unique(train.step))
+    return Traits(
+        past=bool(len(asked.past.items)),
+        here=asked.here is not None and bool(len(asked.here.items)),
+        repeats=_repeats(asked),
+        timed=train.at is not None and asked.now is not None,
+        baskets=train.basket is not None and len(train.items) >= TOGETHER * max(baskets, 1),
+        visits=asked.here is not None,
+        features=features is not None and bool(features.matrix.nnz),
+    )
+
+
+def _repeats(asked: Requests) -> bool:
+    """May anything be answered that the shopper has met before?"""
+    if asked.exclude is None:
+        return True
+    seen = asked.past.sets()
+    return bool((seen - seen.multiply(asked.exclude > 0)).nnz)
+
+
+@dataclass(kw_only=True, eq=False)
+class Members:
+    """Fitted sources and facts, and what each took."""
+
+    sources: list[Source] = field(default_factory=list)
+    facts: list[Facts] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def fit(
+    train: Histories,
+    of: Traits,
+    *,
+    features: Features | None = None,
+    seed: int = 0,
+    threads: int = 1,
+) -> Members:
+    """All members the traits allow. Raises NotEnoughData when there is no event."""
+    found = Members()
+
+    def learn(name: str, trainer: NeighbourTrainer, past: Histories = train) -> Transitions | None:
+        began = time.perf_counter()
+        try:
+            learnt = trainer.fit(past, features=features, seed=seed, threads=threads)
+        except NotEnoughData as error:
+            found.notes.append(f"{name}: {error}")
+            return None
+        found.seconds[name] = time.perf_counter() - began
+        found.sources += _asked(name, learnt, of)
+        return learnt
+
+    learn("sequential", SequentialRules())
+    learn("itemknn", ItemKNN())
+    learn("ease", Ease())
+    if of.baskets:
+        baskets = train.by_basket()
+        learn("together", Ease(), baskets)
+        learn("beside", ItemKNN({"weighting": "cosine"}), baskets)
+    if of.features:
+        learn("content", Content())
+    if of.repeats and of.past:
+        learn("again", Again())
+    if of.visits:
+        _visits(found, train)
+    _trends(found, train, of)
+    return found
+
+
+def _asked(name: str, learnt: Transitions, of: Traits) -> list[Source]:
+    """A matrix is asked of the past and of what is going on, at several paces of forgetting."""
+    parts: list[tuple[str, Callable[[Requests], Histories], Sequence[float]]] = []
+    if of.past:
+        parts.append(("", lambda requests: requests.past, DECAYS))
+    if of.here and name != "again":
+        parts.append((" here", _here, HERE))
+    return [
+        Source(name=f"{name}{part} {decay:g}", score=_Asking(learnt.matrix, pick, decay))
+        for part, pick, decays in parts
+        for decay in decays
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Asking:
+    matrix: sparse.csr_matrix
+    pick: Callable[[Requests], Histories]
+    decay: float
+
+    def __call__(self, requests: Requests) -> sparse.csr_matrix:
+        return (query(self.pick(requests), decay=self.decay) @ self.matrix).tocsr()
+
+
+def _here(requests: Requests) -> Histories:
+    assert requests.here is not None
+    return requests.here
+
+
+def _visits(found: Members, train: Histories) -> None:
+    began = time.perf_counter()
+    index = VisitKNN().fit(train)
+    near = replace(index, config=VisitKNN({"reach": 3.0}).config)
+    found.sources.append(Source(name="visits", score=lambda asked: index.score(_here(asked))))
+    found.sources.append(Source(name="visits near", score=lambda asked: near.score(_here(asked))))
+    found.seconds["visits"] = time.perf_counter() - began
+
+
+def _trends(found: Members, train: Histories, of: Traits) -> None:
+    began = time.perf_counter()
+    trends: Trends = Trending().fit(train)
+    facts = TrendFacts(trends, timed=of.timed)
+    found.sources.append(Source(name="trending", score=facts.lists, proposes=20))
+    found.facts.append(Facts(names=facts.names, at=facts))
+    if of.past and of.repeats:
+        found.facts.append(PairFacts(part="past").facts())
+    if of.here and of.visits:
+        found.facts.append(PairFacts(part="here").facts())
+    found.seconds["trending"] = time.perf_counter() - began
