@@ -101,7 +101,10 @@ class InteractionAdmin(ReadOnlyAdmin):
     list_display_links = ("when",)
     list_filter = (SiteFilter, WhenFilter, "kind", "source")
     search_fields = ("shopper",)  # shows the box; `get_search_results` knows what is meant
-    search_help_text = gettext_lazy("A shopper's id, a user, a product's key or part of its title")
+    search_help_text = gettext_lazy(
+        "A shopper's id, a user, a product's key or part of its title; "
+        "precisely: shopper:…, user:…, product:…"
+    )
     ordering = ("-occurred_at",)
     sortable_by = ()
     paginator = ShortPaginator
@@ -170,7 +173,7 @@ class InteractionAdmin(ReadOnlyAdmin):
     def product_title(self, row: Any) -> Any:
         if row.product_id is None:
             return row.query or figures.NOTHING
-        return self._searching(row, row.product_id, row.product_name or row.product_id)
+        return self._searching(row, f"product:{row.product_id}", row.product_name or row.product_id)
 
     @admin.display(description=gettext_lazy("product's key"))
     def product_key(self, row: Interaction) -> str:
@@ -178,12 +181,14 @@ class InteractionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("shopper"))
     def who(self, row: Any) -> Any:
-        return self._searching(row, row.shopper, row.user_name or f"{str(row.shopper)[:8]}…")
+        return self._searching(
+            row, f"shopper:{row.shopper}", row.user_name or f"{str(row.shopper)[:8]}…"
+        )
 
-    def _searching(self, row: Interaction, term: Any, words: Any) -> Any:
+    def _searching(self, row: Interaction, term: str, words: Any) -> Any:
         """A link that lists what else belongs to a shopper or a product."""
         url = reverse("admin:reco_interaction_changelist", current_app=self.admin_site.name)
-        sought = {"q": str(term), SITE: str(row.site)}
+        sought = {"q": term, SITE: str(row.site)}
         return format_html('<a href="{}?{}">{}</a>', url, urlencode(sought), words)
 
     @admin.display(description=gettext_lazy("quantity"))

@@ -120,7 +120,7 @@ class ItemAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("interactions"))
     def events(self, item: Item) -> Any:
         url = reverse("admin:reco_interaction_changelist", current_app=self.admin_site.name)
-        sought = urlencode({"q": str(item.pk), "site": str(item.site)})
+        sought = urlencode({"q": f"product:{item.pk}", "site": str(item.site)})
         return format_html('<a href="{}?{}">{}</a>', url, sought, _("What shoppers did with it"))
 
 

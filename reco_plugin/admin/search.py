@@ -18,6 +18,7 @@ from reco_plugin import conf
 from reco_plugin.capture.identity import shopper_id
 from reco_plugin.models import Item
 
+PRECISE = ("shopper", "user", "product")
 MOST = 50
 """Users, and products, that a word may mean."""
 
@@ -41,18 +42,40 @@ class Meant:
 
 
 def meant(term: str, site: int, request: HttpRequest, admin_site: AdminSite) -> Meant:
-    """A shopper's id, a user (only for whom may see users), a product's key or a part of its title."""
-    shoppers = {shopper_id(site, pk) for pk in _users(term, request, admin_site)}
-    if shopper := _as_uuid(term):
-        shoppers.add(shopper)
+    """A shopper's id, a user (only for whom may see users), a product's key or a part of its title.
+
+    'shopper:…', 'user:…' and 'product:…' (a key) mean nothing but that: '21' may be in many names.
+    """
+    what, _colon, rest = term.partition(":")
+    if what in PRECISE:
+        return _precisely(what, rest.strip(), site, request, admin_site)
+    shoppers = _shoppers(term) | _of_users(term, site, request, admin_site)
     return Meant(shoppers=frozenset(shoppers), products=frozenset(products(term, site)))
 
 
-def _as_uuid(term: str) -> uuid.UUID | None:
+def _precisely(
+    what: str, term: str, site: int, request: HttpRequest, admin_site: AdminSite
+) -> Meant:
+    key = as_key(term) if what == "product" else None
+    shoppers: set[uuid.UUID] = set()
+    if what == "shopper":
+        shoppers = _shoppers(term)
+    elif what == "user":
+        shoppers = _of_users(term, site, request, admin_site)
+    return Meant(
+        shoppers=frozenset(shoppers), products=frozenset() if key is None else frozenset({key})
+    )
+
+
+def _of_users(term: str, site: int, request: HttpRequest, admin_site: AdminSite) -> set[uuid.UUID]:
+    return {shopper_id(site, pk) for pk in _users(term, request, admin_site)}
+
+
+def _shoppers(term: str) -> set[uuid.UUID]:
     try:
-        return uuid.UUID(term)
+        return {uuid.UUID(term)}
     except ValueError:
-        return None
+        return set()
 
 
 def products(term: str, site: int) -> set[Any]:

@@ -361,5 +361,20 @@ def test_items_are_found_by_key_and_by_title(operator: Client) -> None:
         assert f"/item/{other.pk}/change/" not in text
     text = told(operator, f"/admin/reco/item/{one.pk}/change/")
     assert "All &gt; Boots" in text
-    assert f"/admin/reco/interaction/?q={one.pk}" in text
+    assert f"/admin/reco/interaction/?q=product%3A{one.pk}" in text
     assert Item.objects.count() == 2
+
+
+# --- an admin site of the shop's own -------------------------------------------------------------
+
+
+@pytest.mark.urls("adminsite")
+def test_an_admin_site_of_the_shop_s_own(operator: Client) -> None:
+    run = adminshop.run()
+    adminshop.live(run)
+    adminshop.event(adminshop.product())
+    for path in (*PAGES, f"/admin/reco/run/{run.pk}/change/"):
+        text = told(operator, path.replace("/admin/", "/back-office/"))
+        assert "/back-office/reco/run/" in text, path
+        assert 'href="/admin/' not in text, path
+    assert "Live now" in told(operator, "/back-office/reco/")
