@@ -15,8 +15,18 @@ logger = logging.getLogger(__name__)
 
 
 def is_recordable(request: HttpRequest) -> bool:
-    """True when what happens in this request is a person's doing that we may keep."""
-    return not refusal(request)
+    """True when what happens in this request is a person's doing that we may keep.
+
+    Never raises, but under RECO_DEBUG_RAISE: where it cannot be told who is asking (the session store
+    is down), nothing is recorded.
+    """
+    try:
+        return not refusal(request)
+    except Exception:
+        logger.exception("Nothing is recorded: who is asking could not be told.")
+        if conf.settings.DEBUG_RAISE:
+            raise
+        return False
 
 
 def refusal(request: HttpRequest) -> str:

@@ -287,7 +287,7 @@ def test_events_are_written_once_by_their_id():
 
 @given(st.data())
 @hypothesis.settings(max_examples=25, deadline=None)
-def test_any_order_and_repetition_of_a_stream_leaves_the_same_rows(stream):
+def test_r15_any_order_and_repetition_of_a_stream_leaves_the_same_rows(stream):
     Interaction.objects.all().delete()
     stream_of = st.lists(st.sampled_from(STREAM), min_size=len(STREAM), max_size=60)
     delivered = [*stream.draw(stream_of), *stream.draw(st.permutations(STREAM))]

@@ -100,7 +100,7 @@ def test_pages_that_ask_who_it_is_vary_by_cookie_and_others_do_not(client):
     assert not client.get("/impersonal/").has_header("Vary")
 
 
-def test_the_cache_middleware_never_shares_a_visitor(settings):
+def test_r27_the_cache_middleware_never_shares_a_visitor(settings):
     settings.MIDDLEWARE = [
         "django.middleware.cache.UpdateCacheMiddleware",
         *settings.MIDDLEWARE,

@@ -160,7 +160,7 @@ def test_a_trained_vector_is_served_and_news_counts():
 # --- what is left out ----------------------------------------------------------------------------
 
 
-def test_only_what_is_live_now(shop):
+def test_r24_only_what_is_live_now(shop):
     shop.viewed(20)
     StockRecord.objects.filter(product=shop.products[20]).update(count=0)
     Product.objects.filter(pk=shop.products[21].pk).update(hidden=True)
@@ -170,7 +170,7 @@ def test_only_what_is_live_now(shop):
     assert len(slate) == 4
 
 
-def test_cart_exclude_and_purchases_stay_out(shop, settings):
+def test_r24_cart_exclude_and_purchases_stay_out(shop, settings):
     settings.RECO_CART = "servingcart.keys"
     shop.viewed(20)
     shop.did(EventKind.PURCHASE, shop.products[21], days=3)
@@ -302,7 +302,7 @@ def test_sensitive_products_are_popular_only_where_asked_for(shop, settings):
 # --- filling up ----------------------------------------------------------------------------------
 
 
-def test_an_exact_scan_tops_up_what_the_first_candidates_left_short(shop):
+def test_r20_an_exact_scan_tops_up_what_the_first_candidates_left_short(shop):
     shop.viewed(0)
     kept = [shop.products[n].pk for n in (1, 55, 57, 59)]
     StockRecord.objects.exclude(product__in=kept).update(count=0)

@@ -35,7 +35,7 @@ MOMENTS = st.datetimes(
 
 
 @given(MOMENTS)
-def test_no_event_lies_in_the_future_or_too_far_back(at):
+def test_r16_no_event_lies_in_the_future_or_too_far_back(at):
     kept = clamp(at, NOW)
     assert NOW - OLDEST <= kept <= NOW
     assert kept.tzinfo is dt.UTC

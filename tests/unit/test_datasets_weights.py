@@ -112,7 +112,7 @@ def test_a_stray_refund_is_counted_and_harmless():
     assert found.matrix[0, 0] == 1
 
 
-def test_one_shopper_cannot_dominate_a_product_in_a_day():
+def test_r22_one_shopper_cannot_dominate_a_product_in_a_day():
     many = [(1, 2, EventKind.VIEW_ITEM, i / 100_000) for i in range(20_000)]
     found = weigh_counted(log(*many), PLAIN)
     assert found.matrix[1, 2] == 5.0
