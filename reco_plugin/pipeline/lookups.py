@@ -110,7 +110,7 @@ class Reader:
 
     def _read_neighbours(self, lookups: Sequence[Neighbours]) -> None:
         depth = self.personal.list_depth if self.personal else 0
-        missing = {one.key for one in lookups if one.k <= depth} - self._near.keys()
+        missing: set[Any] = {one.key for one in lookups if one.k <= depth} - self._near.keys()
         if not missing or self.personal is None:
             return
         rows: QuerySet[Any] = NeighbourList.objects.using(self._using).filter(
