@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from reco_plugin.exceptions import StoreError
 from reco_plugin.models import Interaction, Item, Run
-from reco_plugin.stores.base import Exporting, Handle, Scored, Store, Vectors, Within
+from reco_plugin.stores.base import Exporting, Forgetting, Handle, Scored, Store, Vectors, Within
 from reco_plugin.types import EventKind, EventSource, Floats, Key, id_map
 
 TOLERANCE = 1e-3
@@ -194,6 +194,26 @@ class StoreConformance:
         assert store.nearest(handle, np.ones(8, dtype=np.float32), 5) == []
         assert store.neighbours(handle, self.make_keys(1)[0], 5) == []
         assert store.history(handle, uuid.uuid4(), 5).vector is None
+
+    # --- forgetting ---------------------------------------------------------------------------
+
+    @pytest.mark.django_db
+    def test_a_shopper_is_forgotten_and_nobody_else(self, store: Store, vectors: Vectors) -> None:
+        if not isinstance(store, Forgetting):
+            pytest.skip("this store does not forget single shoppers")
+        handle = self.published(store, vectors)
+        gone, *others = vectors.shoppers.to_python()
+        assert isinstance(gone, uuid.UUID)
+        assert store.forget(handle, [gone, uuid.uuid4()]) == 1
+        assert store.forget(handle, [gone]) == 0
+        assert store.history(handle, gone, 5).vector is None
+        for row, other in enumerate(others, 1):
+            assert isinstance(other, uuid.UUID)
+            found = store.history(handle, other, 5).vector
+            assert found == pytest.approx(vectors.shopper_vectors[row], abs=TOLERANCE)
+        assert len(store.nearest(handle, vectors.shopper_vectors[0], 3)) == 3
+        store.drop(handle)
+        assert store.forget(handle, [gone]) == 0
 
     # --- within -------------------------------------------------------------------------------
 

@@ -233,7 +233,7 @@ def test_a_run_that_fails_a_gate_is_kept_and_not_activated(shop, settings, setti
     assert run.store == ""
 
 
-def test_numbers_that_are_not_finite_are_rejected(shop, monkeypatch):
+def test_r12_numbers_that_are_not_finite_are_rejected(shop, monkeypatch):
     real = job.process.run
 
     def poisoned(*args: Any, **kwargs: Any) -> Any:
@@ -247,7 +247,7 @@ def test_numbers_that_are_not_finite_are_rejected(shop, monkeypatch):
     assert failed(run) == ["finite"]
 
 
-def test_worse_than_popularity_is_rejected(shop, monkeypatch):
+def test_r12_worse_than_popularity_is_rejected(shop, monkeypatch):
     """Bestsellers that half the shop bought before the split and the other half after it."""
     for number in range(60):
         days_ago = 20 if number % 2 else 1
@@ -324,7 +324,7 @@ def test_the_second_training_at_once_refuses(shop):
 # --- bad input -----------------------------------------------------------------------------------
 
 
-def test_an_empty_history_is_rejected_with_words():
+def test_r12_an_empty_history_is_rejected_with_words():
     products(1)
     run = train()
     assert run.status == RunStatus.REJECTED
@@ -332,7 +332,7 @@ def test_an_empty_history_is_rejected_with_words():
     assert "0 interactions" in run.gates[0]["words"]
 
 
-def test_an_empty_history_that_every_gate_lets_in_is_a_plain_failure(settings):
+def test_r12_an_empty_history_that_every_gate_lets_in_is_a_plain_failure(settings):
     settings.RECO_MIN_INTERACTIONS = settings.RECO_MIN_SHOPPERS = 0
     products(1)
     run = train()
@@ -344,7 +344,7 @@ def lenient(settings: Any) -> None:
     settings.RECO_MIN_INTERACTIONS = settings.RECO_MIN_SHOPPERS = 1
 
 
-def test_one_shopper(settings):
+def test_r12_one_shopper(settings):
     lenient(settings)
     history(products(2), shoppers=1, events=8)
     run = train()
@@ -352,7 +352,7 @@ def test_one_shopper(settings):
     assert run.error == ""
 
 
-def test_one_item(settings):
+def test_r12_one_item(settings):
     lenient(settings)
     product = Product.objects.create(label="Only")
     Interaction.objects.bulk_create(event(product, uuid.UUID(int=at + 1)) for at in range(20))
@@ -362,7 +362,7 @@ def test_one_item(settings):
     assert {"spread", "coverage", "top_share"} <= set(unmeasured(run))
 
 
-def test_all_zero_features():
+def test_r12_all_zero_features():
     made = [Product.objects.create(label="", maker="", cents=None) for _ in range(60)]
     history(made)
     run = train()
@@ -371,7 +371,7 @@ def test_all_zero_features():
     assert run.status == RunStatus.PUBLISHED
 
 
-def test_features_of_1e4(shop, monkeypatch):
+def test_r12_features_of_1e4(shop, monkeypatch):
     """A trainer is given normalised rows, however large a shop's numbers are."""
     sync_items()
     Item.objects.update(price=1e4, attributes={"weight": "10000"})
@@ -379,7 +379,7 @@ def test_features_of_1e4(shop, monkeypatch):
     assert (run.status, run.error) == (RunStatus.PUBLISHED, "")
 
 
-def test_nan_prices(shop):
+def test_r12_nan_prices(shop):
     sync_items()
     Item.objects.update(price=float("nan"))
     run = train(sync=False)

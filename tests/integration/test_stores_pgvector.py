@@ -164,7 +164,7 @@ class TestLargeRuns:
         query = vectors.shopper_vectors[0]
         assert_same(store.nearest(handle, query, 3), exact_nearest(vectors, query)[:3])
 
-    def test_without_shared_memory_the_index_is_built_alone(self, store, large, monkeypatch):
+    def test_r19_without_shared_memory_the_index_is_built_alone(self, store, large, monkeypatch):
         handle, _ = large
         tried = []
         create = index._create

@@ -213,7 +213,7 @@ def test_a_child_that_falls_silent_but_lingers_is_ended(folder, monkeypatch):
         train(folder, "Lingers")
 
 
-def test_the_memory_limit_is_told(folder):
+def test_r14_the_memory_limit_is_told(folder):
     with pytest.raises(TrainingFailed, match=r"ran out of memory.* its limit was 300 MiB"):
         train(folder, "Eats", memory_mb=300)
 

@@ -72,7 +72,7 @@ def test_agrees_on_real_numbers():
 
 
 @pytest.mark.parametrize("memory_mb", [1, 8])
-def test_memory_stays_within_its_bound_and_changes_no_answer(memory_mb):
+def test_r14_memory_stays_within_its_bound_and_changes_no_answer(memory_mb):
     random = np.random.default_rng(0)
     told = [whole_numbers(random, *shape) for shape in ((600, 16), (40_000, 16), (40_000,))]
     tracemalloc.start()
