@@ -94,7 +94,7 @@ def _plain(one: Run, two: Run) -> Iterator[Row]:
     yield both(_("Kind"), lambda run: run.kind)
     yield both(_("Status"), lambda run: run.status)
     yield both(_("Trainer"), lambda run: run.trainer)
-    yield both(_("Started"), lambda run: figures.moment(run.created_at))
+    yield both(_("Started"), lambda run: figures.clock_time(run.created_at))
     yield both(_("Served"), lambda run: run_facts.part(run.metrics, "served") or figures.NOTHING)
     yield both(_("Why not"), lambda run: run_facts.why_not(run) or figures.NOTHING)
 

@@ -116,7 +116,7 @@ class InteractionAdmin(ReadOnlyAdmin):
         "product_title",
         "product_key",
         "who",
-        "shopper",
+        "shopper_key",
         "how_many",
         "paid",
         "order",
@@ -184,6 +184,10 @@ class InteractionAdmin(ReadOnlyAdmin):
         return self._searching(
             row, f"shopper:{row.shopper}", row.user_name or f"{str(row.shopper)[:8]}…"
         )
+
+    @admin.display(description=gettext_lazy("shopper's id"))
+    def shopper_key(self, row: Interaction) -> str:
+        return str(row.shopper)
 
     def _searching(self, row: Interaction, term: str, words: Any) -> Any:
         """A link that lists what else belongs to a shopper or a product."""

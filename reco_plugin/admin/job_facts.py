@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Count, Max
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from reco_plugin import clock
+from reco_plugin import clock, conf
 from reco_plugin.admin import figures, run_facts
 from reco_plugin.admin.charts import Line, LineChart, Point
 from reco_plugin.admin.quality import moment
 from reco_plugin.jobs.schedule import Standing, interval, time_limit
-from reco_plugin.models import JobLog, Outcome
+from reco_plugin.models import JobLog, Outcome, Shard
 
 PATIENCE = dt.timedelta(minutes=5)
 """A job that was asked for and is not taken for so long finds no worker."""
@@ -121,6 +122,21 @@ def _facts(job: Standing) -> list[tuple[Any, str]]:
 
 def _when(value: dt.datetime | None) -> str:
     return f"{figures.moment(value)} ({figures.ago(value)})" if value else _("never")
+
+
+def open_shares(site: int, name: str) -> list[tuple[Any, str]]:
+    """Of work that was split: shares nobody has finished, and those somebody works on."""
+    shards = Shard.objects.using(conf.settings.DATABASE).filter(
+        site=site, job=name, done_at__isnull=True
+    )
+    found = shards.aggregate(open=Count("pk"), held=Count("token"), again=Max("attempts"))
+    if not found["open"]:
+        return []
+    return [
+        (_("Shares of work left"), figures.whole(found["open"])),
+        (_("of them being worked on"), figures.whole(found["held"])),
+        (_("most attempts at one"), figures.whole(found["again"])),
+    ]
 
 
 # --- executions ----------------------------------------------------------------------------------

@@ -95,6 +95,7 @@ class JobAdmin(ReadOnlyAdmin):
             "job.html",
             title=found.spec.title,
             job=job_facts.described(found),
+            shares=job_facts.open_shares(site, name),
             may_start=permitted(request, "start_job"),
             executions=[job_facts.execution(log) for log in latest],
             chart=job_facts.durations(latest),

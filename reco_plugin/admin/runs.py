@@ -13,7 +13,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from reco_plugin.admin import activation, comparing, figures, overview, quality, run_facts
+from reco_plugin.admin import activation, comparing, figures, overview, run_facts
+from reco_plugin.admin import quality as over_time
 from reco_plugin.admin.pages import ReadOnlyAdmin, permitted
 from reco_plugin.admin.sites import SiteFilter, query
 from reco_plugin.models import ActiveRun, Run, RunStatus
@@ -42,9 +43,7 @@ class RunAdmin(ReadOnlyAdmin):
         "status_words",
         "trained",
         "learnt_from",
-        "ndcg",
-        "recall",
-        "coverage",
+        "quality",
     )
     list_filter = (SiteFilter, KindFilter, "status")
     ordering = ("-pk",)
@@ -84,20 +83,22 @@ class RunAdmin(ReadOnlyAdmin):
             "", "{}<br>", ((words,) for words in (run_facts.window(run), *sizes))
         )
 
-    @admin.display(description=gettext_lazy("NDCG (lift)"))
-    def ndcg(self, run: Run) -> Any:
+    @admin.display(description=gettext_lazy("quality"))
+    def quality(self, run: Run) -> Any:
+        """NDCG with its lift over popularity, recall, coverage."""
         own, lift = run_facts.mean(run, "ndcg"), run_facts.lift(run)
-        if lift is None:
-            return figures.decimal(own)
-        return format_html("{}<br>({})", figures.decimal(own), figures.signed_share(lift, 0))
-
-    @admin.display(description=gettext_lazy("recall"))
-    def recall(self, run: Run) -> str:
-        return figures.decimal(run_facts.mean(run, "recall"))
-
-    @admin.display(description=gettext_lazy("coverage"))
-    def coverage(self, run: Run) -> str:
-        return figures.share(run_facts.mean(run, "coverage"))
+        if own is None:
+            return figures.NOTHING
+        beside = "" if lift is None else f" ({figures.signed_share(lift, 0)})"
+        return format_html(
+            "NDCG {}{}<br>{} {}<br>{} {}",
+            figures.decimal(own),
+            beside,
+            _("recall"),
+            figures.decimal(run_facts.mean(run, "recall")),
+            _("coverage"),
+            figures.share(run_facts.mean(run, "coverage")),
+        )
 
     @admin.action(description=gettext_lazy("Compare two runs"), permissions=["view"])
     def compare(self, request: HttpRequest, queryset: QuerySet[Run]) -> HttpResponseBase | None:
@@ -140,7 +141,7 @@ class RunAdmin(ReadOnlyAdmin):
         return self.page(request, "run.html", title=_("Run %s") % run.pk, **described(request, run))
 
     def over_time_view(self, request: HttpRequest) -> HttpResponseBase:
-        return quality.view(self, request)
+        return over_time.view(self, request)
 
     def compare_view(self, request: HttpRequest, one: int, two: int) -> HttpResponseBase:
         return comparing.view(self, request, one, two)

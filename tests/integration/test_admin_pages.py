@@ -14,7 +14,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from reco_plugin.models import DailyTotal, Dropped, Interaction, Item, Job, JobLog, RunStatus
+from reco_plugin.models import DailyTotal, Dropped, Interaction, Item, Job, JobLog, RunStatus, Shard
 
 pytestmark = pytest.mark.django_db
 PAGES = {
@@ -192,11 +192,66 @@ def test_the_overview_draws_what_was_shown_and_clicked(operator: Client) -> None
     for ago in range(5):
         day = today - dt.timedelta(days=ago)
         for placement in ("home", "cart"):
-            DailyTotal.objects.create(day=day, name="impression", placement=placement, count=600)
+            for rung in ("personal", "popular", "of old"):
+                DailyTotal.objects.create(
+                    day=day, name="impression", placement=placement, detail=rung, count=200
+                )
         DailyTotal.objects.create(day=day, name="click", placement="home", count=30)
     adminshop.live(adminshop.run())
     text = told(operator, "/admin/reco/")
-    for words in ("1,200", "30", "2.5 %", "live since", "+20 %", "No job has run yet"):
+    for words in (
+        "1,200", "30", "2.5 %", "5.0 %", "live since", "+20 %", "No job has run yet",
+        "picked for the shopper", "33.3 %", "of old", "cart",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_a_job_that_runs_says_how_far_it_is(operator: Client) -> None:
+    now = timezone.now()
+    Job.objects.create(
+        name="sync_items", token=uuid.uuid4(), holder="worker-2:81", beat_at=now, started_at=now,
+        stage="reading", done=25, total=100,
+    )  # fmt: skip
+    batch = uuid.uuid4()
+    for number, token in enumerate((uuid.uuid4(), None, None)):
+        Shard.objects.create(job="sync_items", batch=batch, number=number, token=token)
+    Shard.objects.create(job="sync_items", batch=batch, number=9, done_at=now)
+    text = told(operator, "/admin/reco/job/of/sync_items/")
+    for words in ("reading", "25 / 100", 'value="0.2500"', "worker-2:81", "Shares of work left"):
+        assert words in text, words
+    assert re.search(r"Shares of work left</dt><dd>3<", text)
+    assert re.search(r"being worked on</dt><dd>1<", text)
+    assert "worker-2:81" in told(operator, "/admin/reco/job/")
+
+
+def test_a_job_nobody_takes_is_said_so(operator: Client) -> None:
+    Job.objects.create(name="train", requested_at=timezone.now() - dt.timedelta(minutes=20))
+    assert "nobody has taken it" in told(operator, "/admin/reco/job/of/train/")
+
+
+def test_looking_again_by_itself_is_asked_for(operator: Client) -> None:
+    assert 'http-equiv="refresh"' not in told(operator, "/admin/reco/job/")
+    for path in ("/admin/reco/job/", "/admin/reco/job/of/train/"):
+        text = told(operator, f"{path}?refresh=1")
+        assert '<meta http-equiv="refresh" content="10">' in text
+        assert "Stop that" in text
+
+
+def test_executions_over_time(operator: Client) -> None:
+    now = timezone.now()
+    for number, outcome in enumerate(("done", "failed", "timed_out", "taken_over", "strange")):
+        JobLog.objects.create(
+            name="train", attempt=number, outcome=outcome, error="Out of memory.",
+            started_at=now - dt.timedelta(hours=number), finished_at=now, timings={"fit": 2},
+        )  # fmt: skip
+    text = told(operator, "/admin/reco/job/of/train/")
+    assert text.count("/admin/reco/joblog/") >= 5
+    assert "✗" in text
+    for name in ("", "?name=train", "?name=other", "?outcome__exact=failed"):
+        told(operator, f"/admin/reco/joblog/{name}")
+    log = JobLog.objects.get(outcome="failed")
+    text = told(operator, f"/admin/reco/joblog/{log.pk}/change/")
+    for words in ("Out of memory.", "fit", "1 h", "2 s"):
         assert words in text, words
 
 
@@ -319,7 +374,7 @@ def test_markup_in_what_the_shop_says_stays_text(operator: Client) -> None:
         ("/admin/reco/run/", 8),
         ("/admin/reco/run/over-time/", 6),
         ("/admin/reco/job/", 6),
-        ("/admin/reco/job/of/train/", 6),
+        ("/admin/reco/job/of/train/", 7),
         ("/admin/reco/joblog/", 8),
         ("/admin/reco/interaction/", 14),
         ("/admin/reco/item/", 8),

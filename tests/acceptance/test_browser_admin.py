@@ -1,0 +1,160 @@
+"""An operator with a real browser: look, compare, make live, take back, start a job."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+PATIENCE = 180
+"""Seconds until a job that was asked for must be done."""
+PAGES = (
+    "/admin/reco/",
+    "/admin/reco/run/",
+    "/admin/reco/run/over-time/",
+    "/admin/reco/job/",
+    "/admin/reco/job/of/popular/",
+    "/admin/reco/job/readiness/",
+    "/admin/reco/job/settings/",
+    "/admin/reco/joblog/",
+    "/admin/reco/interaction/",
+    "/admin/reco/interaction/dropped/",
+    "/admin/reco/item/",
+)
+
+
+@pytest.fixture
+def operator(page: Page) -> Page:
+    """The shop's administrator, logged in; `page` minds the console."""
+    page.goto("/account/login/")
+    password = page.locator(".hint code").first.inner_text()
+    page.goto("/admin/login/?next=/admin/reco/")
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+    return page
+
+
+def runs_of(page: Page, kind: str) -> list[int]:
+    """Numbers of the published runs of a kind, newest first."""
+    page.goto(f"/admin/reco/run/?kind={kind}&status__exact=published")
+    links = page.locator("#result_list tbody th a").all_inner_texts()
+    return [int(re.match(r"\d+", text)[0]) for text in links]  # type: ignore[index]
+
+
+def start_and_wait(page: Page, job: str) -> None:
+    """Press the button; wait until a worker has done it."""
+    page.goto(f"/admin/reco/job/of/{job}/")
+    before = page.locator("#reco-executions ~ .reco-scroll tbody tr").count()
+    page.get_by_role("button", name="Start now").click()
+    assert "was asked for" in page.locator(".messagelist").inner_text()
+    deadline = time.monotonic() + PATIENCE
+    while page.locator("#reco-executions ~ .reco-scroll tbody tr").count() == before:
+        assert time.monotonic() < deadline, page.locator("#content-main").inner_text()
+        page.wait_for_timeout(1_000)
+        page.goto(f"/admin/reco/job/of/{job}/")
+    newest = page.locator("#reco-executions ~ .reco-scroll tbody tr").first
+    assert "done" in newest.inner_text()
+
+
+def live(page: Page) -> int:
+    """Which popular run the overview says is live."""
+    page.goto("/admin/reco/")
+    card = page.locator(".reco-card", has=page.get_by_role("heading", name="Popular"))
+    return int(card.get_by_role("link").first.inner_text().removeprefix("Run "))
+
+
+def test_from_a_job_to_another_live_run_and_back(operator: Page) -> None:
+    start_and_wait(operator, "popular")
+    newer, older, *_ = runs_of(operator, "popular")
+    assert live(operator) == newer
+
+    runs_of(operator, "popular")
+    for number in (newer, older):
+        operator.get_by_role("row", name=re.compile(rf"\b{number} · popular")).get_by_role(
+            "checkbox"
+        ).check()
+    operator.locator("select[name=action]").select_option(label="Compare two runs")
+    operator.locator(".actions button").first.click()
+    assert operator.get_by_role("heading", level=1).inner_text() == (
+        f"Runs {older} and {newer} side by side"
+    )
+    assert operator.locator("tr.reco-differs", has_text="Started").count() == 1
+
+    operator.get_by_role("link", name=f"Run {older}").first.click()
+    operator.get_by_role("link", name="Make it live").click()
+    assert live(operator) == newer  # the question alone changes nothing
+    operator.go_back()
+    operator.get_by_role("button", name="Yes, make it live").click()
+    assert f"Run {older} is live now." in operator.locator(".messagelist").inner_text()
+    assert live(operator) == older
+
+    operator.goto(f"/admin/reco/run/{older}/change/")
+    operator.get_by_role("link", name="Roll back").click()
+    operator.get_by_role("button", name="Yes, go back").click()
+    assert f"Back to run {newer}" in operator.locator(".messagelist").inner_text()
+    assert live(operator) == newer
+    operator.goto(f"/admin/reco/run/{newer}/history/")
+    assert "which is live again" in operator.locator("#change-history").inner_text()
+
+
+def test_the_doctor_looks_when_asked(operator: Page) -> None:
+    operator.goto("/admin/reco/job/readiness/")
+    assert operator.locator(".reco-findings li").count() == 0
+    operator.get_by_role("button", name="Look now").click()
+    assert operator.locator(".reco-findings li").count() > 3
+
+
+def test_what_a_shopper_did_is_found_by_name(operator: Page) -> None:
+    operator.goto("/admin/reco/interaction/")
+    row = operator.locator("#result_list tbody tr").first
+    product = row.locator(".field-product_title").inner_text()
+    row.locator(".field-product_title a").click()
+    found = operator.locator("#result_list .field-product_title").all_inner_texts()
+    assert set(found) == {product}
+
+
+@pytest.fixture
+def telephone(browser: Browser, operator: Page) -> Iterator[Page]:
+    """The same operator on a small screen, in the dark."""
+    context = browser.new_context(
+        base_url=operator.url.split("/admin")[0],
+        storage_state=operator.context.storage_state(),
+        viewport={"width": 360, "height": 740},
+        color_scheme="dark",
+    )
+    yield context.new_page()
+    context.close()
+
+
+def test_nothing_sticks_out_on_a_telephone(operator: Page, telephone: Page) -> None:
+    newest = runs_of(operator, "personal")[0]
+    for path in (*PAGES, f"/admin/reco/run/{newest}/change/"):
+        response = telephone.goto(path)
+        assert response is not None
+        assert response.status == 200, path
+        assert telephone.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_control_has_a_name(operator: Page, path: str) -> None:
+    """What a screen reader would say of links, buttons and drawings is never nothing."""
+    operator.goto(path)
+    nameless = operator.evaluate(
+        """() => [...document.querySelectorAll('main a, main button, main svg[role=img]')]
+        .filter(e => !(e.textContent.trim() || e.getAttribute('aria-label') || e.title))
+        .map(e => e.outerHTML.slice(0, 120))"""
+    )
+    assert nameless == []
+    levels = operator.evaluate(
+        "() => [...document.querySelectorAll('main h1, main h2, main h3')].map(e => +e.tagName[1])"
+    )
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
