@@ -1,23 +1,14 @@
-"""A worker of the first release: it knows the tables as 0001 made them, whatever they are by now.
-
-`python -m keyshops.old_worker write N` writes one row of number N into every table, `read` prints what it
-finds as JSON, by table.
-"""
+"""A worker of the first release: it knows the tables as 0001 made them, whatever they are by now."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
-import sys
 import uuid
+from functools import cache
 from typing import Any
 
-import django
-
-django.setup()
-
-from django.db import connection, models  # noqa: E402
-from django.db.migrations.loader import MigrationLoader  # noqa: E402
+from django.db import connection, models
+from django.db.migrations.loader import MigrationLoader
 
 MOMENT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 VALUES: tuple[tuple[Any, Any], ...] = (
@@ -30,6 +21,7 @@ VALUES: tuple[tuple[Any, Any], ...] = (
 )
 
 
+@cache
 def tables() -> list[Any]:
     """The models of 0001, those that others refer to first."""
     state = MigrationLoader(connection).project_state(("reco", "0001_initial"))
@@ -54,24 +46,18 @@ def value(field: Any, number: int) -> Any:
 
 
 def write(number: int) -> None:
+    """A row of that number in every table, and an update of each."""
     for model in tables():
         model.objects.create(**row(model, number))
         assert model.objects.filter(site=1).update(site=1)
 
 
-def read() -> None:
-    found = {
+def read() -> dict[str, list[dict[str, str]]]:
+    """Every row of every table, by table."""
+    return {
         model._meta.db_table: [
             {name: str(value) for name, value in row.items()}
             for row in model.objects.order_by("pk").values()
         ]
         for model in tables()
     }
-    sys.stdout.write(json.dumps(found))
-
-
-if __name__ == "__main__":
-    if sys.argv[1] == "write":
-        write(int(sys.argv[2]))
-    else:
-        read()

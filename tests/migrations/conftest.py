@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -24,6 +25,12 @@ def shop() -> str:
 @pytest.fixture
 def database(shop: str) -> Iterator[psycopg.Connection]:
     """An empty database, of PostgreSQL."""
+    with empty_database(shop) as connection:
+        yield connection
+
+
+@contextmanager
+def empty_database(shop: str) -> Iterator[psycopg.Connection]:
     url, name = os.environ["RECO_TEST_DATABASE_URL"], f"keyshop_{shop}_{os.getpid()}"
     if url == "sqlite":
         pytest.skip("needs PostgreSQL")
@@ -33,6 +40,22 @@ def database(shop: str) -> Iterator[psycopg.Connection]:
         with psycopg.connect(url, dbname=name, autocommit=True) as connection:
             yield connection
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def process_of() -> Callable[..., AbstractContextManager[Callable[[str], str]]]:
+    """`with process_of(shop) as process: process("module")`: what it printed, in an empty database."""
+    return _process_of
+
+
+@contextmanager
+def _process_of(shop: str, sqlite: Path | None = None) -> Iterator[Callable[[str], str]]:
+    if sqlite is not None:
+        environment = shop_environment(shop, str(sqlite)) | {"RECO_TEST_DATABASE_URL": "sqlite"}
+        yield lambda module: run(["-m", module], environment)
+        return
+    with empty_database(shop) as database:
+        yield lambda module: run(["-m", module], shop_environment(shop, database.info.dbname))
 
 
 @pytest.fixture
