@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import inspect
 import re
@@ -93,7 +94,8 @@ def _constants(code: str) -> Iterator[tuple[str, Any]]:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
             if name.startswith("RECO_") and name not in ("RECO_PRODUCT_MODEL",):
-                yield name, ast.literal_eval(node.value)
+                with contextlib.suppress(ValueError):  # an expression such as BASE_DIR / ".reco"
+                    yield name, ast.literal_eval(node.value)
 
 
 def test_commands_that_are_named_exist():
