@@ -1,0 +1,160 @@
+"""Every job, killed (SIGKILL) as it enters each of its stages, and taken over by whoever polls.
+
+`python -m benchmarks crash` does the same two hundred times, also at moments between the stages.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.db import connection
+from jobs_shop import event, history, products
+from testapp.models import Line, Order, Product
+
+from reco_plugin import backends, clock
+from reco_plugin.jobs.execute import execute
+from reco_plugin.jobs.lease import rows
+from reco_plugin.jobs.publish import active_run, handle
+from reco_plugin.jobs.specs import specs
+from reco_plugin.models import DailyTotal, Interaction, Item, Job, JobLog, Outcome, Run
+from reco_plugin.testing.killing import Point, killed_at, points_of
+from reco_plugin.testing.wholeness import half_published, left_undone
+from reco_plugin.types import EventKind
+
+HEARTBEAT = 0.5
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="processes share a PostgreSQL"),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process"),
+]
+
+
+class Shop:
+    """A shop that knows what must be in our tables."""
+
+    def __init__(self) -> None:
+        self.products = products(6)
+        history(self.products, shoppers=40, events=10)
+        self.turn = 0
+        self.lines = 0
+        self.old: Counter[dt.date] = Counter()
+
+    def stir(self, name: str) -> None:
+        """Something for the job to do."""
+        if "train" in specs()[name].needs:
+            assert execute("train").outcome == Outcome.DONE
+        self.turn += 1
+        order = Order.objects.create(number=f"R{self.turn}", state="paid")
+        for product in self.products[:2]:
+            Line.objects.create(order=order, product=product, unit_cents=500)
+        self.lines += 2
+        Product.objects.filter(pk=self.products[0].pk).update(label=f"Renamed {self.turn}")
+        at = clock.now() - dt.timedelta(days=500 + self.turn)
+        for person in range(3):
+            event(self.products[0], uuid.UUID(int=person + 1), occurred_at=at).save()
+            self.old[at.date()] += 1
+
+    def check(self) -> None:
+        """At any moment: nothing half-published, no event lost, none there twice."""
+        assert list(half_published()) == []
+        sold = Interaction.objects.filter(order__startswith="R")
+        assert sold.count() == sold.values("order", "product").distinct().count() <= self.lines
+        for day, count in self.old.items():
+            events = Interaction.objects.filter(occurred_at__date=day, kind=EventKind.VIEW_ITEM)
+            total = DailyTotal.objects.filter(day=day, name=EventKind.VIEW_ITEM.ga4).first()
+            assert events.count() == count or (total is not None and total.count == count)
+
+
+@pytest.fixture
+def shop(settings, tmp_path: Path) -> Iterator[Shop]:
+    settings.RECO_HEARTBEAT_SECONDS = HEARTBEAT
+    settings.RECO_ARTEFACT_DIR = str(tmp_path)
+    settings.RECO_TRAINER = "reco_plugin.testing.quick.QuickTrainer"
+    settings.RECO_TRAIN_THREADS = 1
+    settings.RECO_MIN_INTERACTIONS = 100
+    settings.RECO_MIN_SHOPPERS = 5
+    settings.RECO_SHARD_ITEMS = 10
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    made = Shop()
+    yield made
+    for run in Run.objects.exclude(store=""):
+        backends.store(run.store).drop(handle(run))
+
+
+@pytest.mark.parametrize("name", list(specs()))
+def test_r07_a_job_killed_at_any_stage_is_taken_over_and_completes(shop, name):
+    assert execute("sync_items").outcome == Outcome.DONE
+    shop.stir(name)
+    points = [point for point in points_of(lambda: execute(name)) if point.edge == "entered"]
+    assert points, "a job has stages"
+    assert JobLog.objects.latest("pk").outcome == Outcome.DONE
+    for point in points:
+        shop.stir(name)
+        kill_and_take_over(name, point, shop)
+
+
+def kill_and_take_over(name: str, point: Point, shop: Shop) -> None:
+    assert killed_at(point, lambda: execute(name))
+    killed = time.monotonic()
+    assert rows().get(name=name).stage == point.stage
+    shop.check()
+    while (found := execute(name, only_if_due=True)).skipped == "busy":
+        assert time.monotonic() - killed < 2 * HEARTBEAT
+        time.sleep(HEARTBEAT / 4)
+    assert (found.outcome, found.error) == (Outcome.DONE, "")
+    shop.check()
+    assert list(left_undone()) == []
+    assert (Job.objects.get(name=name).token, Job.objects.get(name=name).checkpoint) == (None, {})
+    if name == "sync_orders":
+        assert Interaction.objects.filter(order__startswith="R").count() == shop.lines
+    if name == "sync_items":
+        assert Item.objects.get(pk=shop.products[0].pk).title == f"Renamed {shop.turn}"
+
+
+def test_r11_a_reader_in_a_loop_only_ever_sees_whole_runs(shop):
+    """While runs are published, killed half-way, taken over and pruned beside it."""
+    execute("sync_items")
+    execute("train")
+    done, read, failed = threading.Event(), [], []
+
+    def look() -> None:
+        run = active_run(1, "personal")
+        assert run is not None
+        query = np.ones(run.store_state["dimension"], np.float32)
+        found = backends.store(run.store).nearest(handle(run), query, 20)
+        assert len(found) == 20
+
+    def loop() -> None:
+        try:
+            while not done.is_set():
+                read.append(1)
+                look()
+                time.sleep(0.005)
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            failed.append(error)
+        finally:
+            connection.close()
+
+    for stage in ("publish", "activate", "tidy"):
+        assert killed_at(Point(stage=stage, edge="entered"), lambda: execute("train"))
+        reader = threading.Thread(target=loop)
+        done.clear()
+        reader.start()  # after the fork, which copies no thread
+        while execute("train", only_if_due=True).skipped == "busy":
+            time.sleep(HEARTBEAT / 4)
+        execute("train")
+        done.set()
+        reader.join()
+    assert failed == []
+    assert len(read) > 100
