@@ -108,8 +108,8 @@ class ItemSync:
             told.append(f"{self.vectors:,} products newer than the live run have a vector.")
         if self.elsewhere:
             told.append(
-                f"{self.elsewhere:,} were left alone: they are another site's. Let Catalog.products() return "
-                "this site's products only."
+                f"{self.elsewhere:,} were left alone: they are another site's. Let "
+                "Catalog.products_of(site) return this site's products only."
             )
         told += [f"skipped {failure.key}: {failure.reason}" for failure in self.failures]
         if self.failed > len(self.failures):
@@ -127,7 +127,7 @@ def sync_items(
     """
     report = ItemSync()
     catalog = backends.catalog()
-    products = _products(catalog, site)
+    products = catalog.products_of(site)
     total = products.count() if progress else 0
     for batch in _batches(products.iterator(chunk_size=BATCH), BATCH):
         _sync_batch(catalog, batch, site, report, dry_run)
@@ -144,7 +144,7 @@ def sync_items(
 
 def work(work: Work) -> dict[str, Any]:
     """The job: ranges of products by whoever has time, the rest here. Returns an ItemSync as JSON."""
-    report, products = ItemSync(), _products(backends.catalog(), work.site)
+    report, products = ItemSync(), backends.catalog().products_of(work.site)
     with work.stage("catalogue"):
         for found in split_and_run(work, _ranges(work), ShardSync(), stage="catalogue"):
             report.add(found)
@@ -162,7 +162,7 @@ class ShardSync:
         """`after` < key <= `upto`, None where there is no end to it."""
         report, site = ItemSync(), int(payload["site"])
         catalog = backends.catalog()
-        products = _between(_products(catalog, site), payload["after"], payload["upto"])
+        products = _between(catalog.products_of(site), payload["after"], payload["upto"])
         for batch in _batches(products.iterator(chunk_size=BATCH), BATCH):
             _sync_batch(catalog, batch, site, report, dry_run=False)
             progress("catalogue", report.seen, max(payload["rows"], report.seen))
@@ -202,10 +202,6 @@ def _between(products: QuerySet[Any], after: str | None, upto: str | None) -> Qu
     if after is not None:
         products = products.filter(pk__gt=to_key(after))
     return products if upto is None else products.filter(pk__lte=to_key(upto))
-
-
-def _products(catalog: Catalog, site: int) -> QuerySet[Any]:
-    return catalog.products()
 
 
 # --- the steps -----------------------------------------------------------------------------------
