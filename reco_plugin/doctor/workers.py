@@ -13,11 +13,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings as django_settings
 
-from reco_plugin import clock, conf
+from reco_plugin import clock
 from reco_plugin.doctor.finding import Finding, note, ok, warning
-from reco_plugin.models import Job
+from reco_plugin.jobs.schedule import Standing, standing
 
-SEEN_LATELY = dt.timedelta(hours=24)
+LATE = dt.timedelta(minutes=15)
 BROKER_SECONDS = 1.0
 PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671, "pyamqp": 5672}
 GREETINGS = {"redis": b"PING\r\n", "amqp": b"AMQP\x00\x00\x09\x01"}
@@ -25,32 +25,46 @@ GREETINGS = {"redis": b"PING\r\n", "amqp": b"AMQP\x00\x00\x09\x01"}
 
 
 def jobs(site: int) -> Iterator[Finding]:
-    rows = list(Job.objects.using(conf.settings.DATABASE).filter(site=site).order_by("name"))
-    seen = [at for row in rows for at in (row.beat_at, row.finished_at) if at is not None]
-    how = (
-        "Start one: python manage.py reco_tick from cron every minute, or a Celery worker and beat."
-    )
-    if not seen:
-        yield warning("workers.jobs", "No worker has been seen yet: nothing runs the jobs.", how)
-    elif clock.now() - max(seen) > SEEN_LATELY:
+    """What should have started a while ago says that nothing starts it."""
+    found = standing(site)
+    late = [job for job in found if _is_late(job)]
+    if late:
         yield warning(
-            "workers.jobs", f"No worker has been seen since {max(seen):%d %b %H:%M}.", how
+            "workers.jobs",
+            f"Due, and nothing starts them: {', '.join(job.spec.name for job in late)}.",
+            "Let something call reco_tick: cron every minute (* * * * * python manage.py reco_tick), "
+            "python manage.py reco_tick --loop, or Celery's beat.",
+            docs="howto/run-the-jobs",
         )
     else:
-        yield ok("workers.jobs", f"A worker was last seen at {max(seen):%d %b %H:%M} UTC.")
-    for row in rows:
-        if row.failures:
-            yield warning(
-                f"workers.{row.name}",
-                f"{row.name} has failed {row.failures} times in a row: {row.error.partition(chr(10))[0]}",
-                f"Mend that, then: python manage.py reco_jobs start {row.name}",
-            )
-        if row.is_paused:
-            yield note(
-                f"workers.{row.name}",
-                f"{row.name} is paused.",
-                f"python manage.py reco_jobs resume {row.name}",
-            )
+        yield ok("workers.jobs", "Every job that is due has been started.")
+    for job in found:
+        yield from _standing_of(job)
+
+
+def _is_late(job: Standing) -> bool:
+    """Never done and due, or due for longer than a tick that comes now and then explains."""
+    if not job.is_due or job.due_at is None:
+        return False
+    is_new = job.row is None or job.row.succeeded_at is None
+    return is_new or clock.now() - job.due_at > LATE
+
+
+def _standing_of(job: Standing) -> Iterator[Finding]:
+    name, row = job.spec.name, job.row
+    if row is None:
+        return
+    if row.failures:
+        reason = row.error.partition("\n")[0]
+        yield warning(
+            f"workers.{name}",
+            f"{name} has failed {row.failures} times in a row: {reason}",
+            f"Mend that, then: python manage.py reco_jobs start {name}",
+        )
+    if row.is_paused:
+        yield note(
+            f"workers.{name}", f"{name} is paused.", f"python manage.py reco_jobs resume {name}"
+        )
 
 
 def broker(site: int) -> Iterator[Finding]:

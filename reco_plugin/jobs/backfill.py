@@ -7,15 +7,15 @@ from typing import Any
 
 from django.db import models
 
-from reco_plugin import backends, conf
+from reco_plugin import backends, clock, conf
 from reco_plugin.capture import drops
 from reco_plugin.capture.orders import ours
 from reco_plugin.exceptions import MappingError
 from reco_plugin.jobs.execute import Execution, execute
-from reco_plugin.jobs.sync_orders import OrderReport, order_mapping, take, tell
+from reco_plugin.jobs.sync_orders import OrderReport, order_mapping, read_from, take, tell
 from reco_plugin.models import Item, Outcome, Run
 from reco_plugin.stores.base import Progress
-from reco_plugin.types import EventSource
+from reco_plugin.types import EventSource, Key
 
 
 def backfill(
@@ -37,11 +37,16 @@ def backfill(
     where = placed & ours(mapping)
     site = backends.site() if site is None else site
     report = OrderReport(dry_run=dry_run)
+    began = clock.now()
+    last: Key | None = None
     total = mapping.queryset_of(site).filter(where).count() if progress is not None else 0
     for page in mapping.pages("pk", where, site=site):
         take(mapping, page, site, report, EventSource.BACKFILL)
         tell(progress, "orders", report.read, total)
+        last = page.last[1] if page.last else last
     if not dry_run:
+        if since is None:
+            read_from(mapping, site, began, last)
         drops.flush()
     return report
 

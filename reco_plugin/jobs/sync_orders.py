@@ -24,7 +24,7 @@ from reco_plugin.exceptions import MappingError
 from reco_plugin.jobs.work import Work
 from reco_plugin.models import OrderCursor
 from reco_plugin.stores.base import Progress
-from reco_plugin.types import EventKind, EventSource
+from reco_plugin.types import EventKind, EventSource, Key
 
 OVERLAP = dt.timedelta(minutes=10)
 """How far before the mark a sync begins, for transactions that commit late."""
@@ -168,6 +168,16 @@ def _move_on(cursor: OrderCursor, by: str, page: OrderPage) -> None:
         cursor.mark = {"by": by, "at": min(at, clock.now()).isoformat()}
     elif isinstance(value, int):
         cursor.mark = {"by": by, "key": value}
+    cursor.save()
+
+
+def read_from(mapping: OrderMapping, site: int, moment: dt.datetime, last: Key | None) -> None:
+    """Every line up to `moment` and up to the key `last` is known: the next sync reads on from there."""
+    cursor, by = _cursor(mapping, site), mapping.mark_path
+    if by != "pk":
+        cursor.mark = {"by": by, "at": moment.isoformat()}
+    elif isinstance(last, int):
+        cursor.mark = {"by": by, "key": last}
     cursor.save()
 
 

@@ -46,6 +46,7 @@ def draw_eligible(sketch: Sketch, links: list[Link]) -> None:
     if not rule.simple:
         _listings(sketch, links, rule)
     _stock(sketch, fields, links, rule)
+    _unknown_flags(sketch, fields, rule)
     if not (rule.simple or rule.asked):
         sketch.say("product.eligible", "", "unsure", "nothing says what may be shown: all are")
         if not sketch.shown_with:
@@ -77,6 +78,14 @@ def _flags(sketch: Sketch, fields: list[Field]) -> list[str]:
     if told:
         sketch.say("product.visible", ", ".join(told), "sure", "flags")
     return told
+
+
+def _unknown_flags(sketch: Sketch, fields: list[Field], rule: _Rule) -> None:
+    """Where nothing says what is visible, the flags there are may do so by another name."""
+    names = tuple(one.name for one in fields if is_boolean(one))
+    is_said = any("stock" not in told for told in (*rule.simple, *rule.asked))
+    if names and not is_said:
+        sketch.say("product.visible", "", "unsure", "no flag has a usual name", names)
 
 
 def _status(sketch: Sketch, fields: list[Field]) -> list[str]:

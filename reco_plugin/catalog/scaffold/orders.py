@@ -123,6 +123,7 @@ def _order(sketch: Sketch, lines: Lines) -> None:
 def _number(lines: Lines) -> str:
     fields = {field.name: field for field in fields_of(lines.order_model)}
     own = [fields[name] for name in words.NUMBER if name in fields]
+    own += [field for field in fields.values() if field.unique and is_label(field)]
     plain = [field for field in own if not field.is_relation and not field.primary_key]
     if lines.order is not None:  # of an order, its number is its own; of a line, it need not be
         plain = [field for field in plain if field.unique or field.name in words.NUMBER[:5]]
@@ -138,6 +139,7 @@ def _people(sketch: Sketch, lines: Lines) -> None:
         sketch.set_path("user", user[0])
         sketch.say("order.user", user[0], "sure", "a foreign key to the user", tuple(user[1:]))
     guest = _first(lines, words.GUEST, lambda field: is_label(field) and not field.choices)
+    guest = guest or _mail(lines)
     customer = "" if user else _customer(lines)
     if customer or guest:
         sketch.set_path("guest", customer or guest)
@@ -149,6 +151,15 @@ def _people(sketch: Sketch, lines: Lines) -> None:
     if not (user or guest or customer or visitor):
         sketch.remarks["order"] = "nothing says who bought: set user, guest or visitor"
         sketch.say("order.user", "", "unsure", "nothing says who bought")
+
+
+def _mail(lines: Lines) -> str:
+    """An address by any name."""
+    for model, before in _places(lines):
+        for field in fields_of(model):
+            if isinstance(field, models.EmailField) or tokens(field.name) & {"mail", "email"}:
+                return f"{before}{field.name}"
+    return ""
 
 
 def _user(lines: Lines) -> list[str]:

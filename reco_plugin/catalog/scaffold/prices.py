@@ -68,9 +68,22 @@ def _is_stock(link: Link) -> bool:
 
 
 def _related(sketch: Sketch, link: Link, found: Picked) -> None:
-    """The lowest price of the rows that belong to the product."""
+    """The price of the one row that belongs to the product, or the lowest of several."""
     divisor = " / 100" if is_cents(found.field) else ""
     value = f"row.{found.name}" + (".amount" if is_money(found.field) else "")
+    told = f"{'.'.join(link.accessors)}.{found.name}"
+    rows = "__".join(link.accessors)
+    sketch.prefetched.append(rows)
+    sketch.shown_with.append(rows)  # a tile shows the price
+    if link.is_one:
+        sketch.methods["get_price"] = (
+            "    def get_price(self, product):\n"
+            f'        row = getattr(product, "{link.accessors[0]}", None)\n'
+            f"        if row is None or row.{found.name} is None:\n"
+            "            return None\n"
+            f"        return float({value}){divisor}\n"
+        )
+        return sketch.say("product.price", told, "likely", f"its {link.name}", found.others)
     loops = _loops(link)
     sketch.methods["get_price"] = (
         "    def get_price(self, product):\n"
@@ -82,15 +95,10 @@ def _related(sketch: Sketch, link: Link, found: Picked) -> None:
         f"        return float(min(prices)){divisor} if prices else None\n"
     )
     sketch.remarks["get_price"] = f"the lowest of its {link.name} rows; is that what you charge?"
-    if not link.is_one:
-        sketch.prefetched.append("__".join(link.accessors))
-    told = f"{'.'.join(link.accessors)}.{found.name}"
-    sketch.say("product.price", told, "likely", f"the lowest of {link.name}", found.others)
+    return sketch.say("product.price", told, "likely", f"the lowest of {link.name}", found.others)
 
 
 def _loops(link: Link) -> list[str]:
-    if link.is_one:
-        return [f'for row in [getattr(product, "{link.accessors[0]}", None)]', "if row is not None"]
     if len(link.accessors) == 1:
         return [f"for row in product.{link.accessors[0]}.all()"]
     first, second = link.accessors

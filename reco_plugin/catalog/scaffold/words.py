@@ -38,7 +38,8 @@ SINCE = ("available_since", "published_at", "available_from", "publication_date"
          "added_at", "date_added")  # fmt: skip
 SHOWN = ("is_active", "is_public", "is_published", "is_visible", "is_available", "is_enabled", "is_live",
          "published", "active", "visible", "available", "enabled", "live", "in_stock", "on_sale", "is_online",
-         "online", "visible_in_listings", "for_sale", "sellable", "is_sellable")  # fmt: skip
+         "online", "visible_in_listings", "for_sale", "sellable", "is_sellable", "listed", "is_listed",
+         "is_approved", "approved", "show", "is_shown", "displayed")  # fmt: skip
 HIDDEN = ("is_deleted", "is_hidden", "is_archived", "is_draft", "is_discontinued", "deleted", "hidden",
           "archived", "discontinued", "draft", "disabled", "is_disabled")  # fmt: skip
 GONE_AT = ("deleted_at", "archived_at", "discontinued_at", "hidden_at", "removed_at", "deleted_on")
