@@ -42,8 +42,8 @@ class RunAdmin(ReadOnlyAdmin):
         "title",
         "status_words",
         "trained",
-        "learnt_from",
         "quality",
+        "learnt_from",
     )
     list_filter = (SiteFilter, KindFilter, "status")
     ordering = ("-pk",)
