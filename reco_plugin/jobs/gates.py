@@ -100,6 +100,19 @@ def minimum_data(interactions: int, shoppers: int, limit: Limits) -> list[Gate]:
     ]
 
 
+def memory(needed_mb: float | None, limit_mb: int) -> list[Gate]:
+    """The training must fit the memory it may have. Nothing is said where a trainer cannot tell what
+    it needs; 0 is no limit."""
+    if needed_mb is None:
+        return []
+    allowed = f"may take {limit_mb:,}" if limit_mb > 0 else "there is no limit"
+    words = f"training takes about {needed_mb:,.0f} MiB ({allowed}, RECO_TRAIN_MEMORY_MB)"
+    fits = limit_mb <= 0 or needed_mb <= limit_mb
+    if not fits:
+        words += "; learn from less (RECO_WINDOW_DAYS), in fewer dimensions, or allow it more"
+    return [Gate(name="memory", passed=fits, words=words, value=needed_mb, limit=limit_mb or None)]
+
+
 def finite(learnt: Learnt) -> Gate:
     """No NaN and no infinity in anything learnt."""
     arrays = (

@@ -22,8 +22,8 @@ from reco_plugin.jobs.trial import Trial, everyone
 from reco_plugin.jobs.work import Work
 from reco_plugin.models import Run, RunStatus
 from reco_plugin.stores.base import Progress, Vectors
-from reco_plugin.trainers import process
-from reco_plugin.trainers.base import Learnt
+from reco_plugin.trainers import process, registry
+from reco_plugin.trainers.base import Estimating, Learnt
 from reco_plugin.types import Dataset, IdMap
 
 KIND = "personal"
@@ -144,7 +144,15 @@ def _config(options: Options) -> dict[str, Any]:
 
 def _data_gates(material: Material) -> list[Gate]:
     found = material.quality
-    return gates.minimum_data(found.kept, found.shoppers_with_two, gates.limits())
+    return [
+        *gates.minimum_data(found.kept, found.shoppers_with_two, gates.limits()),
+        *gates.memory(_needed_mb(material), conf.settings.TRAIN_MEMORY_MB),
+    ]
+
+
+def _needed_mb(material: Material) -> float | None:
+    trainer = registry.get(conf.settings.TRAINER)(conf.settings.TRAINER_CONFIG)
+    return trainer.memory_mb(material.whole) if isinstance(trainer, Estimating) else None
 
 
 def _admit(run: Run, verdicts: list[Gate]) -> bool:

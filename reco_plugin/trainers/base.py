@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from reco_plugin.types import Dataset, Floats
 
@@ -51,4 +51,13 @@ class Trainer(Protocol):
         self, dataset: Dataset, *, seed: int, threads: int, progress: Progress | None = None
     ) -> Learnt:
         """Learn. Raises NotEnoughData for an empty matrix, TrainingFailed for non-finite numbers."""
+        ...
+
+
+@runtime_checkable
+class Estimating(Protocol):
+    """What a trainer may have besides: it knows what it needs before it begins."""
+
+    def memory_mb(self, dataset: Dataset) -> float:
+        """MiB that `fit` takes at its height, about, beside the dataset and the libraries."""
         ...

@@ -114,6 +114,15 @@ class LightFM:
             f"{rate:g}, and check the weights of the events for outliers."
         )
 
+    def memory_mb(self, dataset: Dataset) -> float:
+        """See `Estimating`: each parameter with its gradient's history and the copies handed back, and
+        the interactions in LightFM's own form. Measured: 14 to 17 bytes a parameter."""
+        sides = (dataset.item_features, dataset.shopper_features)
+        named = sum(len(side.names) for side in sides if side is not None)
+        rows = len(dataset.shoppers) + len(dataset.items) + named
+        parameters = rows * (self.config.dimensions + 1)
+        return float(16 * parameters + 24 * dataset.interactions.nnz) / 2**20
+
 
 class _Diverged(Exception):
     """Some learnt numbers are not finite."""

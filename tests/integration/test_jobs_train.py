@@ -208,6 +208,15 @@ def _learnt(arrays: dict[str, Any], run: Run, log: EventLog) -> Learnt:
 # --- gates ---------------------------------------------------------------------------------------
 
 
+def test_r14_a_catalogue_too_large_for_its_memory_is_refused_before_training(shop, settings):
+    settings.RECO_TRAIN_MEMORY_MB = 1
+    settings.RECO_TRAINER_CONFIG = {**FAST, "dimensions": 4_000}
+    run = train()
+    assert run.status == RunStatus.REJECTED
+    assert failed(run) == ["memory"]
+    assert "fit" not in run.timings
+
+
 def test_too_little_data_is_a_rejection_in_plain_words(shop, settings):
     settings.RECO_MIN_INTERACTIONS = 100_000
     run = train()

@@ -171,3 +171,21 @@ def test_limits_follow_the_settings(settings):
     settings.RECO_MAX_TOP_SHARE = 0.5
     assert gates.limits().interactions == 7
     assert gates.limits().top_share == 0.5
+
+
+def test_r14_a_training_that_would_not_fit_is_refused_before_it_begins():
+    (gate,) = gates.memory(900.0, 512)
+    assert gate.passed is False
+    assert "takes about 900 MiB (may take 512, RECO_TRAIN_MEMORY_MB)" in gate.words
+    assert "RECO_WINDOW_DAYS" in gate.words
+
+
+@pytest.mark.parametrize(("needed", "limit"), [(512.0, 512), (10.0, 512), (1e9, 0)])
+def test_r14_a_training_that_fits_is_told_what_it_takes(needed, limit):
+    (gate,) = gates.memory(needed, limit)
+    assert gate.passed is True
+    assert f"{needed:,.0f} MiB" in gate.words
+
+
+def test_r14_a_trainer_that_cannot_tell_is_not_judged():
+    assert gates.memory(None, 512) == []
