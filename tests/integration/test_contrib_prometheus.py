@@ -93,7 +93,7 @@ def test_clicks_trainings_and_breakers() -> None:
     signals.breaker_changed.send(None, name="reads of default", state="open")
     after = scraped()
     assert change("reco_clicks_total", before, after, placement="home") == 1
-    assert change("reco_trainings_total", before, after, kind="personal", status="rejected") == 1
+    assert change("reco_new_runs_total", before, after, kind="personal", status="rejected") == 1
     assert after["reco_breaker_state", (("breaker", "reads of default"),)] == 2
     signals.breaker_changed.send(None, name="reads of default", state="closed")
     assert scraped()["reco_breaker_state", (("breaker", "reads of default"),)] == 0

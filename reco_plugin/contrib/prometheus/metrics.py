@@ -48,7 +48,7 @@ JOB_SECONDS = Histogram("reco_job_seconds", "Time one job took.", ["job"], bucke
 STAGE_SECONDS = Histogram(
     "reco_job_stage_seconds", "Time one stage of a job took.", ["job", "stage"], buckets=_LONG
 )
-TRAININGS = Counter("reco_trainings", "Runs trained, by what became of them.", ["kind", "status"])
+NEW_RUNS = Counter("reco_new_runs", "Runs trained, by what became of them.", ["kind", "status"])
 BREAKER = Gauge(
     "reco_breaker_state",
     "0 closed, 1 half open, 2 open: the worst of this host's processes.",
@@ -66,7 +66,7 @@ OWN = (
     JOBS,
     JOB_SECONDS,
     STAGE_SECONDS,
-    TRAININGS,
+    NEW_RUNS,
     BREAKER,
     BREAKER_CHANGES,
 )

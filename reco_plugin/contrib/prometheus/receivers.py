@@ -62,7 +62,7 @@ def on_job_finished(name: str, site: int, outcome: Any, seconds: float, **_: Any
 
 
 def on_training_finished(run: Any, **_: Any) -> None:
-    metrics.TRAININGS.labels(few("kind", run.kind), str(run.status)).inc()
+    metrics.NEW_RUNS.labels(few("kind", run.kind), str(run.status)).inc()
 
 
 def on_breaker_changed(name: str, state: str, **_: Any) -> None:
