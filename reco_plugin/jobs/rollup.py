@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,10 @@ OVERLAP = 10_000
 """Events numbered this far below the last one seen are looked at again: a transaction may commit late."""
 
 
+KEPT_EVERY = 20
+"""Days between two checkpoints of a long counting."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RollupReport:
     """What was counted. `last` and `day` say where the next counting begins."""
@@ -52,11 +56,13 @@ def roll_up(
     *,
     since: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    keep: Callable[..., None] | None = None,
 ) -> RollupReport:
     """Bring the daily totals of a site up to date. Doing it again gives the same rows.
 
     `since` is the report of an earlier counting (the last successful job's by default): days before
-    it are left alone unless late events came to them. Without one, everything is counted.
+    it are left alone unless late events came to them. Without one, everything is counted. `keep` is
+    handed the same now and then, as keyword arguments, for whoever goes on if this is broken off.
     """
     site = backends.site() if site is None else site
     drops.flush()
@@ -71,6 +77,8 @@ def roll_up(
     for day in _days(site, start, today):
         changed += _count(site, day, SOURCES)
         days += 1
+        if keep is not None and days % KEPT_EVERY == 0:
+            keep(day=day.isoformat(), last=last)
         if progress is not None:
             progress("days", days, max(days, (today - (start or day)).days + 1))
     return RollupReport(
@@ -80,8 +88,9 @@ def roll_up(
 
 def work(work: Work) -> dict[str, Any]:
     """The job 'rollup'."""
+    since = dict(work.checkpoint) or None
     with work.stage("days"):
-        return roll_up(work.site, progress=work.progress).as_json()
+        return roll_up(work.site, since=since, progress=work.progress, keep=work.keep).as_json()
 
 
 def _count(site: int, day: dt.date, sources: tuple[Source, ...]) -> int:

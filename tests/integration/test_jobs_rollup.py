@@ -169,6 +169,29 @@ def test_it_goes_on_from_the_last_success(product):
     assert DailyTotal.objects.get(name="view_item").count in (1, 7)
 
 
+def test_r07_a_first_counting_that_was_broken_off_is_gone_on_with(product, monkeypatch):
+    from reco_plugin.jobs import rollup
+    from reco_plugin.jobs.execute import execute
+    from reco_plugin.models import Job
+
+    monkeypatch.setattr(rollup, "KEPT_EVERY", 3)
+    monkeypatch.setattr(rollup, "OVERLAP", 0)
+    days = [NOON - dt.timedelta(days=n) for n in range(30)]
+    Interaction.objects.bulk_create([event(product, SHOPPERS[0], occurred_at=at) for at in days])
+
+    def die(stage: str, done: int, total: int) -> None:
+        if done == 10:
+            raise RuntimeError("broken off")
+
+    assert execute("rollup", 1, progress=die).outcome == Outcome.FAILED
+    assert Job.objects.get(name="rollup").checkpoint["day"] == days[-9].date().isoformat()
+    done = execute("rollup", 1)
+    assert done.outcome == Outcome.DONE
+    assert done.report["days"] < 30
+    assert DailyTotal.objects.filter(name="view_item").count() == 30
+    assert Job.objects.get(name="rollup").checkpoint == {}
+
+
 def test_what_is_gone_from_a_day_that_was_not_pruned_is_gone_from_its_total(product):
     Interaction.objects.bulk_create([event(product, SHOPPERS[0], occurred_at=NOON)])
     roll_up(1, since={})
