@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import datetime as dt
 import io
 import json
 import os
@@ -77,10 +78,11 @@ def _soak(options: argparse.Namespace, folder: Path) -> int:
         _start(fleet, broker, port)
         killed = _load(fleet, f"http://{HOST}:{port}", diary, options)
         settled = _settle()
-    entries = _books(diary, began)
+    entries, recorded = _books(diary, began)
     if options.logs:
         shutil.copytree(logs, options.logs, dirs_exist_ok=True)
-    _tell(_told(fleet, diary, killed, settled), entries, as_json=options.json)
+    told = _told(fleet, diary, killed, settled) | {"recorded": recorded}
+    _tell(told, entries, as_json=options.json)
     return 0 if settled >= 0 and all(entry.balances for entry in entries) else 1
 
 
@@ -173,13 +175,10 @@ def _settle() -> float:
     return -1.0
 
 
-def _books(diary: Diary, began: object) -> list[Entry]:
-    import datetime as dt
+def _books(diary: Diary, began: dt.datetime) -> tuple[list[Entry], dict[str, int]]:
+    from example_shop.soak.books import audit, recorded
 
-    from example_shop.soak.books import audit
-
-    assert isinstance(began, dt.datetime)
-    return list(audit(diary, began))
+    return list(audit(diary, began)), recorded(began)
 
 
 def _told(fleet: Fleet, diary: Diary, killed: Counter[str], settled: float) -> dict[str, object]:
