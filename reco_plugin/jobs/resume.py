@@ -51,7 +51,8 @@ def find(work: Work, kind: str, options: Mapping[str, Any]) -> Left:
 def _is_sound(run: Run) -> bool:
     same = run.trainer == conf.settings.TRAINER
     same = same and run.config.get("trainer") == dict(conf.settings.TRAINER_CONFIG)
-    return same and abs(clock.now() - run.created_at) < FRESH
+    created = clock.aware(run.created_at)
+    return same and created is not None and abs(clock.now() - created) < FRESH
 
 
 def _left(run: Run, checkpoint: Mapping[str, Any], work: Work) -> Left:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from jobs_shop import history, products
 
@@ -15,6 +15,7 @@ from reco_plugin.jobs import artefacts, lease
 from reco_plugin.jobs import train as job
 from reco_plugin.jobs.execute import execute
 from reco_plugin.jobs.publish import active_run
+from reco_plugin.jobs.schedule import standing
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.models import ActiveRun, Job, Run, RunStatus
 from reco_plugin.signals import job_stage_entered
@@ -241,3 +242,14 @@ def test_the_run_tells_what_happened_when():
         "activate",
     ]
     assert all(line["words"].endswith(" s") and line["at"] for line in log)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite takes no aware times then")
+def test_in_a_shop_without_time_zones(fits, settings):
+    settings.USE_TZ = False
+    cut_at("publish")
+    assert [job.is_due for job in standing(1) if job.spec.name == "train"] == [True]
+    fits.clear()
+    assert execute("train", only_if_due=True).outcome == "done"
+    assert fits == []
+    assert execute("train", only_if_due=True).skipped == "not due"
