@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -160,3 +161,32 @@ def test_timeouts_of_the_role_are_as_before(state: ProjectState) -> None:
             assert cursor.fetchone() == ("7s",)
         finally:
             cursor.execute("RESET statement_timeout")
+
+
+@pytest.mark.usefixtures("without_index")
+def test_an_index_that_waits_too_long_is_left_to_the_next_attempt(
+    someone_else: psycopg.Connection, state: ProjectState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "BUILD_TIMEOUT_MS", 200)
+    monkeypatch.setattr(operations, "PAUSE_SECONDS", 0)
+    operation = operation_of(operations.AddIndexSafely)
+    someone_else.execute("LOCK TABLE reco_interaction IN ROW EXCLUSIVE MODE")
+    with (
+        pytest.raises(operations.MigrationBlocked, match=INDEX.name),
+        connection.schema_editor(atomic=False) as editor,
+    ):
+        operation.database_forwards("reco", editor, state, state)
+    assert index() == [(False,)]
+    someone_else.rollback()
+    with connection.schema_editor(atomic=False) as editor:
+        operation.database_forwards("reco", editor, state, state)
+    assert index() == [(True,)]
+
+
+def test_the_docs_say_how_patient_a_migration_is() -> None:
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "migrations.md"
+    text = page.read_text()
+    assert f"{operations.LOCK_TIMEOUT_MS} milliseconds" in text
+    assert (operations.TRIES, operations.PAUSE_SECONDS) == (20, 1.5)
+    assert "a second and a half later, twenty times" in text
+    assert f"{operations.BUILD_TIMEOUT_MS // 60_000} minutes" in text
