@@ -9,6 +9,8 @@ from pathlib import Path
 
 from django.conf import settings as django_settings
 
+from reco_plugin import conf
+
 USAGE = (
     "python -m reco_plugin init [app.Product] [--write] [--app APP] [--json] [--settings project.settings]\n"
     "Run it in the folder of your manage.py. It changes nothing without --write."
@@ -26,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(problem + "\n")
         return 1
     sys.path.insert(0, os.getcwd())
-    _leave_ourselves_out()
+    _lend_product_model(_without_settings(words[1:]))
 
     import django
 
@@ -55,15 +57,25 @@ def _find_settings(words: list[str]) -> str:
     return ""
 
 
-def _leave_ourselves_out() -> None:
-    """Our own models cannot load without a product model, and are not needed to look at the shop's."""
+def _without_settings(words: list[str]) -> list[str]:
+    """`--settings project.settings` names no model."""
+    at = words.index("--settings") if "--settings" in words else len(words)
+    return [*words[:at], *words[at + 2 :]]
+
+
+def _lend_product_model(words: list[str]) -> None:
+    """Our own models cannot load without a product model: the one that is asked about, or none of them."""
     if getattr(django_settings, "RECO_PRODUCT_MODEL", ""):
         return
-    django_settings.INSTALLED_APPS = [
-        entry
-        for entry in django_settings.INSTALLED_APPS
-        if entry.partition(".")[0] != "reco_plugin"
-    ]
+    named = next((word for word in words if word.count(".") == 1 and word[0] != "-"), "")
+    if named:
+        django_settings.RECO_PRODUCT_MODEL = conf.Lent(named)
+    else:
+        django_settings.INSTALLED_APPS = [
+            entry
+            for entry in django_settings.INSTALLED_APPS
+            if entry.partition(".")[0] != "reco_plugin"
+        ]
 
 
 if __name__ == "__main__":

@@ -29,4 +29,4 @@ def _lend_product_model(words: list[str]) -> None:
     """`manage.py reco_init shop.Product` runs before RECO_PRODUCT_MODEL is set: it may name it itself."""
     named = next((word for word in words[1:] if word.count(".") == 1 and word[0] != "-"), "")
     if words[:1] == ["reco_init"] and named and not conf.settings.PRODUCT_MODEL:
-        django_settings.RECO_PRODUCT_MODEL = named
+        django_settings.RECO_PRODUCT_MODEL = conf.Lent(named)

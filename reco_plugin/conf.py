@@ -204,6 +204,12 @@ def documented() -> Iterator[Setting[Any]]:
     return (value for value in vars(Settings).values() if isinstance(value, Setting))
 
 
+class Lent(str):
+    """A value that a command set for its own process; the shop's settings do not have it."""
+
+    __slots__ = ()
+
+
 def product_model() -> str:
     """The label of the shop's product model; raises ImproperlyConfigured when it is not set."""
     label = settings.PRODUCT_MODEL

@@ -12,6 +12,7 @@ from django.conf import settings as django_settings
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import CreateModel
 
+from reco_plugin import conf
 from reco_plugin.catalog.scaffold.fields import Model
 
 MIDDLEWARE = "reco_plugin.middleware.RecoMiddleware"
@@ -63,11 +64,16 @@ def settings_lines(product: Model, module: str, catalog: str, orders: str) -> li
     lines += [
         f'{name} = "{value}"'
         for name, value in wanted.items()
-        if value and getattr(django_settings, name, "") != value
+        if value and not _is_set(name, value)
     ]
     if hasattr(django_settings, "BASE_DIR") and not hasattr(django_settings, "RECO_ARTEFACT_DIR"):
         lines.append('RECO_ARTEFACT_DIR = BASE_DIR / ".reco"')
     return lines
+
+
+def _is_set(name: str, value: str) -> bool:
+    found = getattr(django_settings, name, "")
+    return found == value and not isinstance(found, conf.Lent)
 
 
 def _has_app() -> bool:
