@@ -115,6 +115,12 @@ def ago(value: dt.datetime | None) -> str:
     return _("%s ago") % timesince(value, depth=1)
 
 
+def seconds_since_1970(value: dt.datetime) -> float:
+    """Where a time lies on an axis, also where USE_TZ is off."""
+    known = clock.aware(value)
+    return known.timestamp() if known else 0.0
+
+
 def iso_day(text: Any) -> str:
     """'2026-03-01' out of our JSON as a day; what is no day stays as it is."""
     try:

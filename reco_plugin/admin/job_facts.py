@@ -53,7 +53,7 @@ class JobFacts:
 def described(job: Standing) -> JobFacts:
     row = job.row
     state = _state(job)
-    asked = row.requested_at if row else None
+    asked = clock.aware(row.requested_at) if row else None
     return JobFacts(
         name=job.spec.name,
         title=job.spec.title,
@@ -181,7 +181,11 @@ def seconds(log: JobLog) -> float:
 def durations(logs: Sequence[JobLog]) -> LineChart:
     """Of executions, newest first."""
     points = tuple(
-        Point(x=log.started_at.timestamp(), y=seconds(log), stands_out=log.outcome != Outcome.DONE)
+        Point(
+            x=figures.seconds_since_1970(log.started_at),
+            y=seconds(log),
+            stands_out=log.outcome != Outcome.DONE,
+        )
         for log in reversed(logs)
     )
     return LineChart(

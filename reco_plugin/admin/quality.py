@@ -86,7 +86,7 @@ def _chart(kind: str, title: str, runs: Sequence[Run], figure: str) -> LineChart
 def _times(kind: str, runs: Sequence[Run]) -> LineChart:
     points = tuple(
         Point(
-            x=run.created_at.timestamp(),
+            x=figures.seconds_since_1970(run.created_at),
             y=run_facts.seconds(run),
             stands_out=run.status in {RunStatus.FAILED, RunStatus.REJECTED},
         )
@@ -116,7 +116,7 @@ def _points(
         ends = {} if bare else {end: run_facts.part(estimate, end) for end in ("low", "high")}
         found.append(
             Point(
-                x=run.created_at.timestamp(),
+                x=figures.seconds_since_1970(run.created_at),
                 y=y,
                 stands_out=run.status == RunStatus.REJECTED and not bare,
                 **{end: value for end, value in ends.items() if figures.is_number(value)},

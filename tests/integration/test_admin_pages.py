@@ -11,6 +11,7 @@ import adminshop
 import pytest
 from adminshop import MARKUP, VIEW, Rights
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -433,3 +434,75 @@ def test_an_admin_site_of_the_shop_s_own(operator: Client) -> None:
         assert "/back-office/reco/run/" in text, path
         assert 'href="/admin/' not in text, path
     assert "Live now" in told(operator, "/back-office/reco/")
+
+
+# --- other languages, other clocks ---------------------------------------------------------------
+
+
+def shop_of_all_sorts() -> list[str]:
+    """Rows of every kind; the paths of their pages."""
+    run, product = adminshop.run(pk=1_234_567), adminshop.product()
+    adminshop.live(run)
+    event = adminshop.event(product, price=1234.5, pk=7_654_321)
+    now = timezone.now()
+    Job.objects.create(name="train", requested_at=now - dt.timedelta(minutes=20), failures=1)
+    Job.objects.create(name="popular", token=uuid.uuid4(), beat_at=now, started_at=now)
+    log = JobLog.objects.create(
+        name="train", attempt=1, outcome="done", started_at=now, finished_at=now
+    )
+    Dropped.objects.create(reason="bot", count=40)
+    DailyTotal.objects.create(day=now.date(), name="impression", count=1_200)
+    return [
+        *PAGES,
+        f"/admin/reco/run/{run.pk}/change/",
+        f"/admin/reco/joblog/{log.pk}/change/",
+        f"/admin/reco/item/{product.pk}/change/",
+        f"/admin/reco/interaction/{event.pk}/change/",
+        f"/admin/reco/run/compare/{run.pk}/{adminshop.run().pk}/",
+    ]
+
+
+@override_settings(LANGUAGE_CODE="de", USE_THOUSAND_SEPARATOR=True)
+def test_numbers_are_written_as_the_operator_writes_them_and_links_as_ever(
+    rights: Rights,
+) -> None:
+    client = rights.operator(*VIEW, "reco.activate_run")
+    texts = {path: told(client, path) for path in shop_of_all_sorts()}
+    for path, text in texts.items():
+        for link in re.findall(r'href="([^"?]*/reco/[^"?]*)', text):
+            assert "." not in link, (path, link)
+    assert "12.345" in texts["/admin/reco/run/"]
+    assert "0,0600" in texts["/admin/reco/run/"]
+    question = told(client, f"/admin/reco/run/{adminshop.run().pk}/activate/")
+    assert 'name="live" value="1234567"' in question
+
+
+def test_times_are_those_of_the_operator_s_zone(operator: Client) -> None:
+    run = adminshop.run()
+    type(run).objects.update(created_at=dt.datetime(2026, 7, 1, 22, 30, tzinfo=dt.UTC))
+    with override_settings(TIME_ZONE="Asia/Tokyo"):
+        assert "07/02/2026 7:30 a.m." in told(operator, "/admin/reco/run/")
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="as the rest of us, on PostgreSQL")
+@override_settings(USE_TZ=False)
+def test_a_shop_without_time_zones(rights: Rights) -> None:
+    client = rights.operator(*VIEW, "testapp.view_customer")
+    for path in shop_of_all_sorts():
+        told(client, path)
+    told(client, "/admin/reco/interaction/?days=7&before=2030-01-01T00:00:00")
+
+
+def test_r12_why_a_run_was_rejected_is_said_and_the_live_one_stays(operator: Client) -> None:
+    good = adminshop.run()
+    adminshop.live(good)
+    gates = [
+        {"name": "finite", "passed": True, "words": "all numbers are finite"},
+        {"name": "spread", "passed": False, "words": "every product scores the same"},
+    ]
+    bad = adminshop.run(status=RunStatus.REJECTED, gates=gates)
+    assert "every product scores the same" in told(operator, "/admin/reco/run/")
+    text = told(operator, f"/admin/reco/run/{bad.pk}/change/")
+    assert "It was not published." in text
+    assert text.index("every product scores the same") < text.index("all numbers are finite")
+    assert f"Run {good.pk}" in told(operator, "/admin/reco/")
