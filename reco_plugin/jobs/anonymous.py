@@ -18,12 +18,19 @@ log = logging.getLogger(__name__)
 
 SUFFIX = ".items.npz"
 _STILL_NEEDED = (RunStatus.RUNNING, RunStatus.TRAINED)
+_GONE_ON_WITH = (*_STILL_NEEDED, RunStatus.FAILED)
 
 
-def strip_all(site: int) -> list[int]:
-    """`strip` every artefact that nothing will be published from; returns the numbers of the runs."""
+def strip_all(site: int, *, failed: bool = False) -> list[int]:
+    """`strip` every artefact that nothing will be published from; returns the numbers of the runs.
+
+    A training that failed to publish may be gone on with from its artefact; with `failed` it has to
+    begin anew.
+    """
     runs = Run.objects.using(conf.settings.DATABASE).filter(site=site).exclude(artefact="")
-    whole = runs.exclude(artefact__endswith=SUFFIX).exclude(status__in=_STILL_NEEDED)
+    whole = runs.exclude(artefact__endswith=SUFFIX).exclude(
+        status__in=_STILL_NEEDED if failed else _GONE_ON_WITH
+    )
     return [run.pk for run in whole.order_by("pk") if strip(run)]
 
 

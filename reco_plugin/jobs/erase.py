@@ -81,7 +81,7 @@ def erase(shoppers: Collection[uuid.UUID], site: int, *, dry_run: bool = False) 
         _ask_for_a_sweep(site)
         found = sum((traces.remove(one, everywhere) for one in everyone), traces.Traces())
         vectors = forgetting.forget(everyone, site).vectors
-        anonymous.strip_all(site)
+        anonymous.strip_all(site, failed=True)
     return Receipt(
         interactions=found.interactions,
         impressions=found.impressions,

@@ -186,7 +186,7 @@ class _Sweep:
             self._tell("erasures", number, len(marks))
         self.report.erased += traces.remove(NOBODY, [self.site]).rows
         self.report.erased += self._forget([shopper for shopper, _ in marks])
-        anonymous.strip_all(self.site)
+        anonymous.strip_all(self.site, failed=bool(marks))
         self.report.position["erasures"] = self.began.isoformat()
 
     def _spread_marks(self) -> None:

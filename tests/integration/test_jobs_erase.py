@@ -238,11 +238,19 @@ def test_a_published_runs_file_says_nothing_of_shoppers_and_still_serves_new_pro
     assert anonymous.strip_all(1) == []
 
 
-def test_a_run_that_is_not_published_yet_keeps_its_file(tmp_path):
+@pytest.mark.parametrize("status", [RunStatus.TRAINED, RunStatus.FAILED])
+def test_a_run_that_may_still_be_published_keeps_its_file(tmp_path, status):
     ann = uuid.uuid4()
-    run = trained(tmp_path, ann, RunStatus.TRAINED)
+    run = trained(tmp_path, ann, status)
     assert anonymous.strip_all(1) == []
     assert files_with(ann, tmp_path) == [run.artefact]
+
+
+def test_an_erasure_does_not_wait_for_a_training_that_failed(tmp_path):
+    ann = uuid.uuid4()
+    trained(tmp_path, ann, RunStatus.FAILED)
+    erase_visitor(ann)
+    assert files_with(ann, tmp_path) == []
 
 
 def test_a_file_that_is_not_here_is_left_to_the_machine_that_has_it(tmp_path):
