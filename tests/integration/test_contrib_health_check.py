@@ -137,6 +137,12 @@ def test_the_balancer_hears_ok_and_the_log_the_truth(well, caplog, monkeypatch) 
     ]
 
 
+def test_a_mistake_of_a_hook_takes_no_shop_away(well, settings) -> None:
+    settings.RECO_SITE = f"{__name__}.no_such_callable"
+    assert asked("balancer")[0] == 200
+    assert "could not be looked at (ImproperlyConfigured)" in trouble()
+
+
 def test_switched_off_is_no_trouble(settings) -> None:
     settings.RECO_ENABLED = False
     assert asked("people")[0] == 200

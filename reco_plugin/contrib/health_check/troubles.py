@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from reco_plugin import backends, clock, conf
 from reco_plugin.breaker import State, states
 from reco_plugin.contrib import figures
 from reco_plugin.contrib.figures import Figures
-from reco_plugin.exceptions import StoreError
 from reco_plugin.jobs.schedule import Standing
 from reco_plugin.models import ActiveRun
 from reco_plugin.stores.base import Handle
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +41,7 @@ def of_process() -> Iterator[str]:
 
 
 def of_tables(patience: Patience) -> Iterator[str]:
-    """What the tables say. Never raises for a database that is away: that is a trouble, too."""
+    """What the tables say. Never raises: what cannot be looked at is a trouble, too."""
     try:
         found = figures.latest()
         site = backends.site()
@@ -49,6 +51,9 @@ def of_tables(patience: Patience) -> Iterator[str]:
         yield from _of_store(site)
     except Error as error:
         yield f"the database does not answer ({type(error).__name__})"
+    except Exception as error:
+        logger.exception("The health of recommendations could not be looked at.")
+        yield f"it could not be looked at ({type(error).__name__})"
 
 
 def _of_worker(found: Figures, site: int, patience: Patience) -> Iterator[str]:
@@ -82,5 +87,7 @@ def _of_store(site: int) -> Iterator[str]:
     try:
         handle = Handle(run=run.pk, site=site, state=run.store_state)
         backends.store(run.store).history(handle, uuid.UUID(int=0), 1)
-    except StoreError:
-        yield f"the {run.store} store cannot read run {run.pk}"
+    except Error:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a store of the shop's own may raise
+        yield f"the {run.store} store cannot read run {run.pk} ({type(error).__name__})"
