@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -44,7 +45,9 @@ def readiness_view(admin: JobAdmin, request: HttpRequest) -> HttpResponseBase:
         "readiness.html",
         title=_("Readiness"),
         kinds=kinds(site),
-        findings=[FindingRow.of(finding) for finding in findings],
+        was_asked=bool(findings),
+        troubles=_told(findings, ("error", "warning", "note")),
+        fine=_told(findings, ("ok",)),
         next_step=doctor.next_step(site, findings),
         may_start=permitted(request, "start_job"),
     )
@@ -59,7 +62,6 @@ def _findings(request: HttpRequest, site: int) -> list[doctor.Finding]:
 
 @dataclass(frozen=True, kw_only=True)
 class FindingRow:
-    group: str
     level: str
     level_words: Any
     words: str
@@ -69,12 +71,20 @@ class FindingRow:
     def of(cls, finding: doctor.Finding) -> Self:
         sign, words = LEVELS[finding.level]
         return cls(
-            group=finding.group,
             level=finding.level,
             level_words=f"{sign} {words}",
             words=finding.words,
             hint=finding.hint,
         )
+
+
+def _told(findings: list[doctor.Finding], levels: Sequence[str]) -> list[FindingRow]:
+    """Those of these levels, the worst first, otherwise as the doctor found them."""
+    found = [finding for finding in findings if finding.level in levels]
+    return [
+        FindingRow.of(finding)
+        for finding in sorted(found, key=lambda finding: levels.index(finding.level))
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
