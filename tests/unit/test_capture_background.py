@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 import pytest
+from django.db import OperationalError
 
+from reco_plugin.breaker import Refused
 from reco_plugin.capture import background
 from reco_plugin.capture.bots import _is_bot
 from reco_plugin.capture.drops import MOST_KEYS, Counts
@@ -117,3 +120,110 @@ def test_a_forked_child_starts_from_zero():
 )
 def test_bots(agent, is_bot):
     assert _is_bot(agent) is is_bot
+
+
+# --- what failed is tried again ------------------------------------------------------------------
+
+
+class Failing:
+    """Raises `error` so many times, then does its work."""
+
+    def __init__(self, error: Exception, times: int) -> None:
+        self.error, self.times, self.tries, self.done = error, times, 0, threading.Event()
+
+    def __call__(self) -> None:
+        self.tries += 1
+        if self.tries <= self.times:
+            raise self.error
+        self.done.set()
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    monkeypatch.setattr(background, "PAUSES", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(background, "REFUSED_SECONDS", 0.01)
+
+
+@pytest.fixture
+def lost():
+    from reco_plugin.signals import events_dropped
+
+    heard: list[tuple[str, int, int]] = []
+
+    def listen(sender, reason, site, count, **_):
+        heard.append((reason, site, count))
+
+    events_dropped.connect(listen)
+    yield heard
+    events_dropped.disconnect(listen)
+
+
+def test_work_is_tried_again_while_the_database_is_out(worker, pauses, lost):
+    work = Failing(OperationalError("no route to host"), times=3)
+    worker.submit(work, site=2, size=5)
+    assert work.done.wait(5)
+    assert (work.tries, lost) == (4, [])
+
+
+def test_after_the_last_try_it_is_dropped_and_counted(worker, pauses, lost):
+    work = Failing(OperationalError("no route to host"), times=99)
+    worker.submit(work, site=2, size=5)
+    deadline = time.monotonic() + 5
+    while not lost and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert (work.tries, lost) == (4, [("write_failed", 2, 5)])
+
+
+def test_a_bug_is_not_tried_again(worker, pauses, lost):
+    work = Failing(ValueError("a bug"), times=99)
+    worker.submit(work)
+    assert worker.join(5)
+    assert (work.tries, lost) == (1, [("error", 1, 1)])
+
+
+def test_what_an_open_breaker_refuses_uses_up_no_try(worker, pauses, lost):
+    work = Failing(Refused("writes of x", 0.0), times=20)
+    worker.submit(work)
+    assert work.done.wait(5)
+    assert lost == []
+
+
+def test_what_is_too_old_is_dropped(worker, pauses, lost, monkeypatch):
+    monkeypatch.setattr(background, "OLDEST_SECONDS", 0.05)
+    work = Failing(Refused("writes of x", 0.0), times=10_000)
+    worker.submit(work, size=3)
+    deadline = time.monotonic() + 5
+    while not lost and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert lost == [("database_out", 1, 3)]
+
+
+def test_r06_at_its_end_a_process_tries_all_once_and_waits_for_no_pause(worker, lost):
+    late, failing = Failing(OSError(), times=0), Failing(OperationalError("down"), times=99)
+    worker.submit(late, delay=60)
+    worker.submit(failing, delay=60, size=2)
+    began = time.monotonic()
+    assert worker.join(5)
+    assert time.monotonic() - began < 2
+    assert late.done.is_set()
+    assert (failing.tries, lost) == (1, [("write_failed", 1, 2)])
+
+
+def test_a_delay_holds_back_only_what_it_was_given_for(worker):
+    done: list[str] = []
+    worker.submit(lambda: done.append("late"), delay=0.2)
+    worker.submit(lambda: done.append("now"))
+    deadline = time.monotonic() + 5
+    while len(done) < 2 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert done == ["now", "late"]
+
+
+def test_the_queue_is_bounded_in_events_counted(worker, lost):
+    gate, began = threading.Event(), threading.Event()
+    worker.submit(lambda: (began.set(), gate.wait(5)))
+    began.wait(5)
+    for _ in range(4):
+        worker.submit(lambda: None, size=10)
+    gate.set()
+    assert lost == [("queue_full", 1, 10)]
