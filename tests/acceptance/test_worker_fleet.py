@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,17 +48,35 @@ pytestmark = [
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[fleets.Redis]:
-    server = fleets.Redis(tmp_path)
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[fleets.Redis]:
+    """A Redis, or what the test names."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    server = getattr(request, "param", fleets.Redis)(folder)
     yield server
     server.stop()
 
 
 @pytest.fixture
-def fleet(transactional_db: None, tmp_path: Path, redis: fleets.Redis) -> Iterator[fleets.Fleet]:
-    with fleets.fleet(tmp_path, redis.url) as made:
+def fleet(transactional_db: None, tmp_path: Path, broker: fleets.Redis) -> Iterator[fleets.Fleet]:
+    with fleets.fleet(tmp_path, broker.url) as made:
         yield made
     remove_vectors()
+
+
+with_either_broker = pytest.mark.parametrize(
+    "broker",
+    [
+        fleets.Redis,
+        pytest.param(
+            fleets.RabbitMQ,
+            marks=pytest.mark.skipif(
+                not fleets.RabbitMQ.SERVER.exists(), reason="rabbitmq-server is not installed"
+            ),
+        ),
+    ],
+    indirect=True,
+)
 
 
 def remove_vectors() -> None:
@@ -98,6 +117,7 @@ def assert_whole(shoppers: list[Shopper]) -> None:
     assert (slate.rung, slate.run, len(slate)) == (Rung.PERSONAL, live.pk, 5)
 
 
+@with_either_broker
 def test_from_events_to_recommendations_without_a_hand_on_it(fleet, shoppers):
     fleet.worker("one")
     fleet.beat()
@@ -154,20 +174,27 @@ def test_r07_a_whole_worker_is_killed_and_another_machine_finishes(fleet, shoppe
     assert_whole(shoppers)
 
 
-def test_r03_the_broker_is_restarted_in_between(fleet, redis, shoppers):
+@with_either_broker
+def test_r03_the_broker_is_restarted_in_between(fleet, broker, shoppers):
     """Its memory is lost. The job that runs does not notice, and the rest is asked for again."""
     fleet.supervise("one", WORKERSHOP_SLOW="0.1")
     fleet.beat()
     fleet.wait(lambda: Job.objects.filter(name="sync_items", stage="catalogue"), "a job to run")
-    redis.stop()
+    broker.stop()
     fleet.wait(lambda: succeeded("sync_items"), "the job to end without a broker")
-    redis.start()
+    broker.start()
     fleet.wait(lambda: succeeded("sync_items", "train", "score"), "the rest")
     assert executions("sync_items") == {"done": 1}
     assert_whole(shoppers)
 
 
-def test_r08_the_same_task_delivered_five_times_runs_once(fleet, redis, shoppers):
+def ends(fleet: fleets.Fleet, worker: str) -> int:
+    """How many messages of these two jobs it has worked on."""
+    return len(re.findall(r"Task reco\.(?:sync_items|train)\S+ succeeded in", fleet.said(worker)))
+
+
+@with_either_broker
+def test_r08_the_same_task_delivered_five_times_runs_once(fleet, shoppers):
     """Once at the same time, to five processes; and the very same message again and again."""
     send = (
         "import django; django.setup()\n"
@@ -183,9 +210,7 @@ def test_r08_the_same_task_delivered_five_times_runs_once(fleet, redis, shoppers
     code = send.replace("{now}", clock.now().isoformat())
     subprocess.run([sys.executable, "-c", code], env=fleet.environ, check=True)
     fleet.worker("many", "-c", "5", WORKERSHOP_SLOW="0.05")
-    fleet.wait(
-        lambda: fleet.said("many").count("succeeded in") == 10, "ten messages to be worked on"
-    )
+    fleet.wait(lambda: ends(fleet, "many") == 10, "ten messages to be worked on")
     fleet.wait(lambda: succeeded("sync_items", "train"), "both jobs")
     assert executions("sync_items") == {"done": 1}
     assert executions("train") == {"done": 1}

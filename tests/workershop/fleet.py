@@ -54,6 +54,61 @@ class Redis:
         self.process.wait()
 
 
+class RabbitMQ:
+    """A node of its own, with ports and a folder of its own. Runs as whoever runs the tests, which the
+    command on the path would not."""
+
+    SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        self.folder = folder
+        self.log = folder / "rabbitmq.txt"
+        self.environ = {
+            **os.environ,
+            "HOME": str(folder),
+            "RABBITMQ_NODENAME": f"reco{self.port}@localhost",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "ERL_EPMD_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "none"),
+        }
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [str(self.SERVER)],
+                env=self.environ,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if "Server startup complete" in self.log.read_text(errors="replace"):
+                return
+            time.sleep(0.2)
+        raise RuntimeError(self.log.read_text(errors="replace"))
+
+    def stop(self) -> None:
+        kill(self.process)
+        for _ in range(50):  # its name server goes when it has noticed that the node is gone
+            ended = subprocess.run(
+                ["epmd", "-kill"], env=self.environ, capture_output=True, check=False
+            )
+            if b"Killed" in ended.stdout:
+                return
+            time.sleep(0.1)
+
+
 class Fleet:
     """Processes that a test starts; all of them are killed at its end."""
 
