@@ -167,6 +167,13 @@ def test_a_database_that_is_out_costs_only_its_own_figures(monkeypatch) -> None:
     assert not [name for name, _ in found if name.startswith("reco_job_last")]
 
 
+def test_a_mistake_of_a_hook_leaves_the_shops_own_metrics(settings) -> None:
+    settings.RECO_SITE = f"{__name__}.no_such_callable"
+    found = scraped()
+    assert found["reco_tables_up", ()] == 0
+    assert "python_info" in {name for name, _ in found}
+
+
 def test_a_thread_that_looks_leaves_no_connection_open() -> None:
     if connection.vendor != "postgresql":
         pytest.skip("needs PostgreSQL")

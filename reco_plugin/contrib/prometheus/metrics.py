@@ -132,8 +132,12 @@ class TablesCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         try:
             found = latest()
-        except Error as error:
-            logger.warning("Figures could not be read: %s", type(error).__name__)
+        except Exception as error:  # the shop's own metrics are in the same answer
+            logger.warning(
+                "Figures could not be read: %s",
+                type(error).__name__,
+                exc_info=None if isinstance(error, Error) else error,
+            )
             yield GaugeMetricFamily(*_UP, value=0)
             return
         yield GaugeMetricFamily(*_UP, value=1)
