@@ -53,7 +53,7 @@ class Claim:
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Beat for the length of the block, unless no other connection can see the row."""
-        if lease._is_private(conf.settings.DATABASE):
+        if lease.is_private():
             yield
             return
         heartbeat = Heartbeat(self._beat, lease.pause(), conf.settings.DATABASE)

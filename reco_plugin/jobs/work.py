@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from reco_plugin.exceptions import RecoError
-from reco_plugin.jobs.lease import Held
+from reco_plugin.jobs.held import Held
 from reco_plugin.jobs.stages import Stages
 from reco_plugin.signals import job_stage_entered, job_stage_left
 from reco_plugin.stores.base import Progress

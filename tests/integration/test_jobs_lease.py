@@ -236,6 +236,28 @@ def test_r11_nobody_takes_over_while_a_fenced_transaction_is_open():
         assert isinstance(told, AlreadyRunning)
 
 
+@postgres
+@committed
+def test_r11_a_long_fenced_transaction_is_not_taken_for_silence():
+    """Beats wait for it; once it is over they count as of then, not as of when they were sent."""
+    with lease(1, "train") as mine:
+        waiting = threading.Thread(target=in_another_thread, args=(mine.beat,))
+        with transaction.atomic():
+            mine.fence()
+            waiting.start()
+            time.sleep(1.5)
+        waiting.join()
+        assert age() < 1
+        mine.check()
+
+
+def age() -> float:
+    """Seconds since the last beat."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp() - beat_at) FROM reco_job")
+        return float(cursor.fetchone()[0])
+
+
 def in_another_thread(work: Callable[[], object]) -> object:
     found: list[object] = []
 
