@@ -285,12 +285,12 @@ def test_after_a_real_training_and_an_erasure_no_file_holds_the_id(settings, tmp
             st.sampled_from(["event", "expose", "login", "publish", "sweep", "late"]),
             st.integers(0, 3),
         ),
-        max_size=14,
+        max_size=10,
     ),
     who=st.integers(0, 3),
 )
 @settings(
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -243,13 +243,13 @@ def oracle(events: list[Interaction]) -> dict[Any, Any]:
 
 @given(
     moments=st.lists(
-        st.tuples(st.integers(0, 90 * 24), st.integers(0, 3), st.sampled_from([1, 2, 3])),
-        max_size=25,
+        st.tuples(st.integers(0, 20 * 24), st.integers(0, 3), st.sampled_from([1, 2, 3])),
+        max_size=15,
     ),
     seed=st.integers(0, 2**16),
 )
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
