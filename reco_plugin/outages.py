@@ -18,8 +18,12 @@ _PASSING = {"40001", "40P01", "42P01", "42703"}
 
 def sqlstate(error: BaseException | None) -> str:
     """PostgreSQL's five-character code of an error, through Django's wrapping; '' for none."""
+    return _code(error, "sqlstate")
+
+
+def _code(error: BaseException | None, name: str) -> str:
     while error is not None:
-        if found := getattr(error, "sqlstate", None):
+        if found := getattr(error, name, None):
             return str(found)
         error = error.__cause__
     return ""
@@ -29,6 +33,8 @@ def is_outage(error: BaseException) -> bool:
     """Is the database slow, full, locked, or not to be reached? A mistake in a query is no outage."""
     if code := sqlstate(error):
         return code.startswith(_OUT) or code in _OUT_STATES
+    if _code(error, "sqlite_errorname") == "SQLITE_ERROR":  # no such table, say
+        return False
     return isinstance(error, OperationalError | InterfaceError)
 
 

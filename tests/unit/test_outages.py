@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import psycopg
 import pytest
 from django.db import (
@@ -64,6 +66,14 @@ def test_what_may_pass_but_is_no_outage(cause):
     error = wrapped(OperationalError, cause)
     assert is_passing(error)
     assert not is_outage(error)
+
+
+def test_sqlite_tells_a_mistake_from_an_outage():
+    connection = sqlite3.connect(":memory:")
+    with pytest.raises(sqlite3.OperationalError) as told:
+        connection.execute("SELECT 1 FROM no_such_table")
+    connection.close()
+    assert not is_outage(wrapped(OperationalError, told.value))
 
 
 def test_a_stores_error_is_known_by_its_cause():
