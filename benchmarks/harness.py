@@ -1,7 +1,8 @@
 """What every benchmark needs: a row with a bar, a database of its own, fair timing, fresh children.
 
-A benchmark is a module `benchmarks/NAME.py` with a `TITLE` (one line) and `run(bench)` that returns or
-yields its rows.
+A benchmark is a module `benchmarks/NAME.py`, or a package of that name, with a `TITLE` (one line) and
+`run(bench)` that returns or yields its rows. One with options of its own also has `main(argv)`, which is
+called instead and returns the exit status.
 It imports Django models only inside `with database():`, when Django is configured.
 """
 
@@ -148,7 +149,9 @@ class Module(Protocol):
 
 def titles() -> dict[str, str]:
     """Every benchmark's name and title, read without importing any."""
-    found = {path.stem: _title(path) for path in sorted(HERE.glob("*.py"))}
+    found = {path.stem: _title(path) for path in HERE.glob("*.py")}
+    found |= {path.parent.name: _title(path) for path in HERE.glob("*/__init__.py")}
+    found = dict(sorted(found.items()))
     return {name: title for name, title in found.items() if name not in _PARTS and title}
 
 

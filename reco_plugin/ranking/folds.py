@@ -27,10 +27,14 @@ class Fold:
     requests: Requests
     wanted: sparse.csr_matrix
     """float32 0/1 (len(requests), n_items): what happened; no row is empty."""
+    shoppers: npt.NDArray[np.int64] | None = None
+    """(len(requests),) the row of `train` each request is of; None where they are of nobody known."""
 
     def select(self, rows: npt.NDArray[np.integer[Any]]) -> Fold:
         """The same with only these requests."""
-        return replace(self, requests=self.requests.select(rows), wanted=self.wanted[rows])
+        known = None if self.shoppers is None else self.shoppers[rows]
+        asked = self.requests.select(rows)
+        return replace(self, requests=asked, wanted=self.wanted[rows], shoppers=known)
 
 
 Cut = Callable[[Histories], Fold]
@@ -70,7 +74,7 @@ def cart(past: Histories, *, seed: int = 0) -> Fold:
     requests = Requests(
         past=train.select(rows), here=here, now=_first_time(inside), exclude=here.sets()
     )
-    return Fold(train=train, requests=requests, wanted=wanted)
+    return Fold(train=train, requests=requests, wanted=wanted, shoppers=rows)
 
 
 def next_in_visit(past: Histories, *, share: float = 0.1) -> Fold:
@@ -129,7 +133,8 @@ def _fold(
         now=_first_time(later.select(rows)),
         exclude=None if repeats else seen[rows],
     )
-    return Fold(train=train, requests=requests, wanted=wanted[rows].astype(np.float32))
+    kept = wanted[rows].astype(np.float32)
+    return Fold(train=train, requests=requests, wanted=kept, shoppers=rows)
 
 
 def _baskets(past: Histories) -> npt.NDArray[np.int64]:

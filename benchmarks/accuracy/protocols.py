@@ -1,0 +1,106 @@
+"""The protocols by name: how a log is cut, what counts, and when there is too little to ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy import sparse
+
+from benchmarks.accuracy.reading import Log
+from reco_plugin.ranking import folds
+from reco_plugin.ranking.folds import Cut, Fold
+from reco_plugin.ranking.requests import Requests
+from reco_plugin.trainers.histories import Histories
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """One way to ask."""
+
+    name: str
+    question: str
+    cut: Cut
+    metric: str = "ndcg"
+    """What the ratio is of."""
+    k: int = 10
+    needs_time: bool = False
+    needs_baskets: bool = False
+    repeats: bool = False
+    bought: bool = False
+    """Asks about purchases only, where the log tells kinds."""
+    sessions: bool = False
+
+
+def protocols(seed: int) -> dict[str, Protocol]:
+    """All of them."""
+    found = (
+        Protocol(
+            name="leave-last-out",
+            question="each shopper's last event, of all before it; what was seen is left out",
+            cut=folds.last_event,
+        ),
+        Protocol(
+            name="last-basket",
+            question="what is new in each shopper's last basket",
+            cut=partial(folds.last_basket, new=True),
+            needs_baskets=True,
+            bought=True,
+        ),
+        Protocol(
+            name="next-basket",
+            question="each shopper's last basket, repeats and all",
+            cut=partial(folds.last_basket, new=False),
+            needs_baskets=True,
+            repeats=True,
+            bought=True,
+        ),
+        Protocol(
+            name="cart",
+            question="one hidden item of each shopper's last basket, from the others in it",
+            cut=partial(folds.cart, seed=seed),
+            metric="recall",
+            needs_baskets=True,
+            bought=True,
+        ),
+        Protocol(
+            name="time",
+            question="what each shopper turns to after one moment for all, of what came before it",
+            cut=partial(folds.after_moment, share=0.2),
+            needs_time=True,
+        ),
+        Protocol(
+            name="next-in-visit",
+            question="the next item of a visit, of those before it",
+            cut=partial(folds.next_in_visit, share=0.1),
+            metric="mrr",
+            k=20,
+            repeats=True,
+            sessions=True,
+        ),
+    )
+    return {one.name: one for one in found}
+
+
+def split(log: Log, protocol: Protocol) -> Fold:
+    """The log's own test where it has one, else the protocol's cut."""
+    if log.asked is None:
+        return protocol.cut(visits(log.past) if protocol.sessions else log.past)
+    here, following = log.asked
+    nothing = Histories(
+        starts=np.zeros(len(here) + 1, np.int64),
+        items=np.zeros(0, np.int32),
+        n_items=here.n_items,
+    )
+    starts = np.arange(len(following) + 1)
+    wanted = sparse.csr_matrix(
+        (np.ones(len(following), np.float32), following, starts),
+        shape=(len(here), here.n_items),
+    )
+    return Fold(train=log.past, requests=Requests(past=nothing, here=here), wanted=wanted)
+
+
+def visits(past: Histories) -> Histories:
+    """Rows that are visits: the baskets of a log that has them."""
+    return past.by_basket() if past.basket is not None else past
