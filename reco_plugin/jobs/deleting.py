@@ -40,16 +40,16 @@ def in_batches(
     removed, at = 0, None
     while True:
         began = time.monotonic()
-        n, at = _attempt(rows, by, at, batch, done)
+        n, at, is_last = _attempt(rows, by, at, batch, done)
         removed += n
-        if n < batch:
+        if is_last:
             return removed
         time.sleep(pause * (time.monotonic() - began))
 
 
 def _attempt(
     rows: Rows, by: str, at: Any, batch: int, done: Callable[[int], object] | None
-) -> tuple[int, Any]:
+) -> tuple[int, Any, bool]:
     for left in reversed(range(ATTEMPTS)):
         try:
             return _batch(rows, by, at, batch, done)
@@ -62,19 +62,21 @@ def _attempt(
 
 def _batch(
     rows: Rows, by: str, at: Any, batch: int, done: Callable[[int], object] | None
-) -> tuple[int, Any]:
+) -> tuple[int, Any, bool]:
+    """How many went (another process may have been faster), where to go on, and was it the last?"""
     ahead = rows if at is None else rows.filter(**{f"{by}__gte": at})
+    everything = rows.model._default_manager.using(rows.db)
     is_own = not connections[rows.db].in_atomic_block
     with transaction.atomic(using=rows.db):
         if is_own:
             wait_briefly(rows.db)
         doomed = list(ahead.order_by(by).values_list("pk", by)[:batch])
         if not doomed:
-            return 0, at
-        rows.model._default_manager.using(rows.db).filter(pk__in=[pk for pk, _ in doomed]).delete()
+            return 0, at, True
+        removed = everything.filter(pk__in=[pk for pk, _ in doomed]).delete()[0]
         if done is not None:
-            done(len(doomed))
-    return len(doomed), doomed[-1][1]
+            done(removed)
+    return removed, doomed[-1][1], len(doomed) < batch
 
 
 def wait_briefly(using: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import threading
 import time
 import uuid
 from io import StringIO
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 from jobs_shop import event
 from testapp.models import Customer, Line, Order, Product
 
@@ -395,3 +396,25 @@ def test_the_command_says_what_would_go_and_lets_it_go(product, settings):
     told = json.loads(out.getvalue())
     assert told["tables"][0]["rows"] == 2
     assert Interaction.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_at_once_delete_every_row_once_and_count_it_once(product, settings):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer")
+    settings.RECO_RETENTION_DAYS = 100
+    views(product, *([200] * 40))
+    counts: list[int] = []
+
+    def delete() -> None:
+        rows = Interaction.objects.all()
+        deleting.in_batches(rows, "occurred_at", batch=3, pause=0.0, done=counts.append)
+        connections.close_all()
+
+    threads = [threading.Thread(target=delete) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not Interaction.objects.exists()
+    assert sum(counts) == 40
