@@ -121,6 +121,11 @@ def seconds_since_1970(value: dt.datetime) -> float:
     return known.timestamp() if known else 0.0
 
 
+def moment_of(seconds: float) -> str:
+    """As `moment`, of seconds since 1970: the words of an axis."""
+    return moment(dt.datetime.fromtimestamp(seconds, dt.UTC))
+
+
 def iso_day(text: Any) -> str:
     """'2026-03-01' out of our JSON as a day; what is no day stays as it is."""
     try:

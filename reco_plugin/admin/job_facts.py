@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy
 from reco_plugin import clock, conf
 from reco_plugin.admin import figures, run_facts
 from reco_plugin.admin.charts import Line, LineChart, Point
-from reco_plugin.admin.quality import moment
 from reco_plugin.jobs.schedule import Standing, interval, time_limit
 from reco_plugin.models import JobLog, Outcome, Shard
 
@@ -193,7 +192,7 @@ def durations(logs: Sequence[JobLog]) -> LineChart:
         title=_("Time taken (✗: did not succeed)"),
         lines=(Line(name=_("time"), points=points),),
         x_title=_("started"),
-        x_words=moment,
+        x_words=figures.moment_of,
         y_words=figures.span,
         units=(1.0, figures.MINUTE, figures.HOUR),
     )

@@ -7,7 +7,8 @@ from typing import Any
 from django.http import HttpRequest
 
 from reco_plugin import conf, doctor
-from reco_plugin.admin import exposure, figures, health, quality, run_facts
+from reco_plugin.admin import exposure, figures, health, quality, run_facts, since
+from reco_plugin.admin.charts import LineChart
 from reco_plugin.admin.pages import may_see
 from reco_plugin.admin.sites import chosen, known
 from reco_plugin.models import ActiveRun
@@ -29,13 +30,16 @@ def told(request: HttpRequest) -> dict[str, Any]:
         "may_see_jobs": may_see(request, "job"),
         "is_enabled": conf.settings.ENABLED,
         "live": live(site),
-        "charts": [
-            chart for chart in (quality.ndcg_chart(quality.recent(site, "personal")),) if chart
-        ],
+        "charts": _charts(site),
         "shown": exposure.told(site),
         "sites": sites if len(sites) > 1 else [],
         "site": site,
     }
+
+
+def _charts(site: int) -> list[LineChart]:
+    runs = quality.recent(site, "personal")
+    return [chart for chart in (quality.ndcg_chart(runs), since.chart(runs)) if chart]
 
 
 def live(site: int) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
 from reco_plugin import conf
-from reco_plugin.admin import figures, run_facts
+from reco_plugin.admin import figures, run_facts, since
 from reco_plugin.admin.charts import Line, LineChart, Point
 from reco_plugin.admin.sites import chosen
 from reco_plugin.models import Run, RunStatus
@@ -47,6 +46,7 @@ def charts(kind: str, runs: Sequence[Run]) -> list[LineChart]:
     """Those that have something to show."""
     found = [
         ndcg_chart(runs, f"ndcg-{kind}"),
+        since.chart(runs, f"since-{kind}"),
         _chart(kind, _("Recall"), runs, "recall"),
         _chart(kind, _("Coverage of the catalogue"), runs, "coverage"),
         _times(kind, runs),
@@ -64,7 +64,7 @@ def ndcg_chart(runs: Sequence[Run], name: str = "ndcg") -> LineChart:
             Line(name=_("popularity"), points=_points(runs, "ndcg", "popularity", bare=True)),
         ),
         x_title=_("trained"),
-        x_words=moment,
+        x_words=figures.moment_of,
         y_words=figures.compact,
     )
 
@@ -78,7 +78,7 @@ def _chart(kind: str, title: str, runs: Sequence[Run], figure: str) -> LineChart
             Line(name=_("popularity"), points=_points(runs, figure, "popularity", bare=True)),
         ),
         x_title=_("trained"),
-        x_words=moment,
+        x_words=figures.moment_of,
         y_words=figures.compact_share if figure == "coverage" else figures.compact,
     )
 
@@ -98,7 +98,7 @@ def _times(kind: str, runs: Sequence[Run]) -> LineChart:
         title=_("Time spent (✗: failed or rejected)"),
         lines=(Line(name=_("time"), points=points),),
         x_title=_("trained"),
-        x_words=moment,
+        x_words=figures.moment_of,
         y_words=figures.span,
         units=(1.0, figures.MINUTE, figures.HOUR),
     )
@@ -113,18 +113,14 @@ def _points(
         estimate = run_facts.measured(run, figure, way)
         if y is None:
             continue
-        ends = {} if bare else {end: run_facts.part(estimate, end) for end in ("low", "high")}
+        low, high = (None, None) if bare else run_facts.ends(estimate)
         found.append(
             Point(
                 x=figures.seconds_since_1970(run.created_at),
                 y=y,
                 stands_out=run.status == RunStatus.REJECTED and not bare,
-                **{end: value for end, value in ends.items() if figures.is_number(value)},
+                low=low,
+                high=high,
             )
         )
     return tuple(found)
-
-
-def moment(seconds: float) -> str:
-    """A time in seconds since 1970 as the operator's clock shows it."""
-    return figures.moment(dt.datetime.fromtimestamp(seconds, dt.UTC))

@@ -59,6 +59,13 @@ def mean(run: Run, figure: str, way: str = "") -> float | None:
     return float(value) if value is not None and figures.is_number(value) else None
 
 
+def ends(estimate: Any) -> tuple[float | None, float | None]:
+    """'low' and 'high' of an estimate, where it has both."""
+    low, high = part(estimate, "low"), part(estimate, "high")
+    known = figures.is_number(low) and figures.is_number(high)
+    return (low, high) if known else (None, None)
+
+
 def lift(run: Run) -> float | None:
     """NDCG as served beside popularity's, as a share of that: 0.2 is a fifth better."""
     ours, theirs = mean(run, "ndcg"), mean(run, "ndcg", "popularity")

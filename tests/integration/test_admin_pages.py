@@ -167,6 +167,26 @@ def test_quality_over_time_is_drawn_and_told(operator: Client) -> None:
     assert "0.07 (0.068" in text
 
 
+def test_how_the_live_run_did_since_is_drawn(operator: Client) -> None:
+    run = adminshop.run()
+    adminshop.live(run)
+    since = [
+        {
+            "at": f"2026-04-0{day}T06:00:00+00:00",
+            "k": 10,
+            "served": adminshop.report(0.08 + day / 100),
+            "popularity": adminshop.report(0.05),
+        }
+        for day in (1, 2, 3)
+    ]
+    broken = [{"at": "2026-04-09"}, {"at": None}, 7, {"at": "2026-04-04T06:00:00+00:00", "k": 5}]
+    type(run).objects.update(metrics={**run.metrics, "since": [*since, *broken]})
+    for path in ("", "run/over-time/", f"run/{run.pk}/change/"):
+        text = told(operator, f"/admin/reco/{path}")
+        assert "NDCG on what happened since" in text, path
+        assert "last 0.11." in text, path
+
+
 def test_two_runs_side_by_side(operator: Client) -> None:
     one = adminshop.run()
     two = adminshop.run(config={"trainer": {"epochs": 9}, "seed": 0})
