@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import connections
+from django.db import Error, connections
 from django.db.models import Max
 
 from reco_plugin import backends, clock, conf
@@ -17,8 +17,10 @@ from reco_plugin.bounded import bounded_writes
 from reco_plugin.jobs.schedule import Standing, standing
 from reco_plugin.models import ActiveRun, Interaction, Job, OrderCursor
 
-TIMEOUT_MS = 2_000
+TIMEOUT_MS = 500
 CACHE_SECONDS = 15.0
+FAILED_SECONDS = 5.0
+"""A failure is told again for so long: a database in trouble is not asked by every balancer's ping."""
 Moments = Mapping[int, dt.datetime]
 """By site."""
 
@@ -56,20 +58,29 @@ def figures() -> Figures:
 class Cached:
     """The figures of at most CACHE_SECONDS ago, for one process. Thread-safe."""
 
-    def __init__(self, seconds: float = CACHE_SECONDS) -> None:
-        self._seconds = seconds
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._found: Figures | None = None
+        self._found: Figures | Error | None = None
         self._until = 0.0
 
     def __call__(self) -> Figures:
         """Raises django.db.Error."""
         with self._lock:
             if self._found is None or time.monotonic() >= self._until:
-                self._found = None
-                self._found = figures()
-                self._until = time.monotonic() + self._seconds
-            return self._found
+                self._look()
+            found = self._found
+        if isinstance(found, Error):
+            raise found.with_traceback(None)
+        assert found is not None
+        return found
+
+    def _look(self) -> None:
+        self._found, seconds = None, CACHE_SECONDS
+        try:
+            self._found = figures()
+        except Error as error:
+            self._found, seconds = error, FAILED_SECONDS
+        self._until = time.monotonic() + seconds
 
     def forget(self) -> None:
         """Look anew when next asked."""

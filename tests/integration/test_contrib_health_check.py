@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 
 import pytest
 import servingshop
@@ -141,6 +142,26 @@ def test_a_mistake_of_a_hook_takes_no_shop_away(well, settings) -> None:
     settings.RECO_SITE = f"{__name__}.no_such_callable"
     assert asked("balancer")[0] == 200
     assert "could not be looked at (ImproperlyConfigured)" in trouble()
+
+
+def test_a_database_that_is_slow_takes_no_shop_away(well, monkeypatch) -> None:
+    monkeypatch.setattr(checks.Ready, "timeout", dt.timedelta(seconds=-0.9), raising=False)
+    monkeypatch.setattr(figures, "figures", lambda: time.sleep(0.3))
+    assert asked("balancer")[0] == 200
+    assert asked("people")[0] == 500
+
+
+def test_a_failure_is_not_looked_for_again_at_once(monkeypatch) -> None:
+    seen: list[int] = []
+
+    def out() -> None:
+        seen.append(1)
+        raise DatabaseError("down")
+
+    monkeypatch.setattr(figures, "figures", out)
+    for _ in range(3):
+        Client().get("/balancer/", {"format": "json"})
+    assert seen == [1]
 
 
 def test_switched_off_is_no_trouble(settings) -> None:
