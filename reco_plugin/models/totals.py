@@ -12,10 +12,12 @@ class DailyTotal(models.Model):
     site = models.PositiveIntegerField(default=1)
     day = models.DateField()
     name = models.CharField(max_length=32)
-    """'impression', 'click', 'dropped', or the GA4 name of an event."""
+    """'impression', 'click', 'dropped', or the GA4 name of an event; 'pruned' marks a day whose rows
+    were let go of, and how many: its other totals stand as they are."""
     placement = models.CharField(max_length=64, blank=True)
     detail = models.CharField(max_length=64, blank=True)
-    """The rung of an impression, the reason of a drop."""
+    """The rung of an impression, the reason of a drop, the currency of a purchase or refund; of a day
+    that was pruned, which rows."""
     count = models.BigIntegerField()
     shoppers = models.BigIntegerField(default=0)
     """Distinct."""
