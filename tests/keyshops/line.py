@@ -20,11 +20,15 @@ django.setup()
 from django.apps import apps  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
-from django.test import Client  # noqa: E402
+from django.db import connections  # noqa: E402
+from django.test import Client, override_settings  # noqa: E402
+from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from reco_plugin import conf, recommend  # noqa: E402
-from reco_plugin.models import Click, Impression, Interaction  # noqa: E402
+from reco_plugin.jobs.execute import execute  # noqa: E402
+from reco_plugin.models import Click, Impression, Interaction, Neighbours  # noqa: E402
+from reco_plugin.serving import pointers  # noqa: E402
 from reco_plugin.types import EventKind  # noqa: E402
 
 SHELVES = ("Boots", "Lamps", "Pens", "Teapots")
@@ -98,6 +102,11 @@ born = Product.objects.create(
 )
 (resynced,) = command("reco_sync_items")
 near = recommend("similar", product=born, limit=4)
+with override_settings(RECO_SHARD_ITEMS=7):
+    jobs = {name: execute(name) for name in ("sync_items", "score")}
+pointers.forget()
+with CaptureQueriesContext(connections[DATABASE]) as asked:
+    listed = recommend("similar", product=products[1], limit=4)
 gone = slate.products[0]
 gone.delete()
 after = recommend("similar", product=products[0], limit=4)
@@ -130,6 +139,16 @@ sys.stdout.write(
             "popular": [lists.rung, [product.category for product in lists.products]],
             "vectors": resynced["vectors"],
             "near": [near.rung, [product.category for product in near.products]],
+            "jobs": {
+                name: [found.outcome, found.error, found.report.get("unchanged")]
+                for name, found in jobs.items()
+            },
+            "lists": Neighbours.objects.using(DATABASE).count(),
+            "listed": [
+                len(listed),
+                [product.category for product in listed.products],
+                sum("reco_neighbours" in query["sql"] for query in asked),
+            ],
             "gone": gone.name in {product.name for product in after.products},
             "full": len(after),
         }

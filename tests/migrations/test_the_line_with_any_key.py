@@ -86,5 +86,8 @@ def test_the_whole_line(told: dict[str, Any], place: dict[str, str]) -> None:
     assert told["popular"] == ["popular_in_category", ["Lamps"] * 4]
     assert told["vectors"] == 1
     assert told["near"] == ["contextual", ["Boots"] * 4]
+    assert told["jobs"] == {"sync_items": ["done", "", 33], "score": ["done", "", None]}
+    assert told["lists"] == 33
+    assert told["listed"] == [4, ["Boots"] * 4, 1]
     assert not told["gone"]
     assert told["full"] == 4
