@@ -19,7 +19,7 @@ from testapp.models import Customer, Line, Order, Product
 
 from reco_plugin import clock
 from reco_plugin.capture import drops
-from reco_plugin.jobs import aging, deleting, stray
+from reco_plugin.jobs import aging, bloat, deleting, stray
 from reco_plugin.jobs.aging import prune_events
 from reco_plugin.jobs.backfill import backfill
 from reco_plugin.jobs.retention import retain
@@ -418,3 +418,30 @@ def test_two_at_once_delete_every_row_once_and_count_it_once(product, settings):
         thread.join()
     assert not Interaction.objects.exists()
     assert sum(counts) == 40
+
+
+# --- what deleting leaves behind -----------------------------------------------------------------
+
+
+def test_a_table_of_dead_rows_is_told_of_with_what_to_do():
+    (told,) = bloat._words("reco_interaction", live=800, dead=200, is_vacuumed=True)
+    assert told.startswith("reco_interaction: 200 dead rows beside 800.")
+    assert "autovacuum does by itself" in told
+    (told_off,) = bloat._words("reco_interaction", live=800, dead=200, is_vacuumed=False)
+    assert "run VACUUM (ANALYZE) reco_interaction;" in told_off
+    assert bloat._words("reco_interaction", live=1_000, dead=50, is_vacuumed=False) == []
+    assert bloat._words("reco_interaction", live=0, dead=0, is_vacuumed=True) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_database_is_asked_about_tables_that_were_pruned_only(product, monkeypatch):
+    if connection.vendor != "postgresql":
+        assert bloat.advice(["events"]) == []
+        pytest.skip("only PostgreSQL keeps dead rows")
+    views(product, *([200] * 5))
+    Interaction.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+    connection.close()
+    assert any("reco_interaction" in words for words in bloat.advice(["events"]))
+    assert bloat.advice(["clicks"]) == []
