@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import json
 import logging
 import os
@@ -114,21 +115,24 @@ def _none(name: str, found: list[str], note: str = "") -> Row:
 
 def _crash(bench: Bench, folder: Path) -> Found:
     from reco_plugin.jobs.execute import execute
-    from reco_plugin.testing.killing import points_of
+    from reco_plugin.testing.killing import points_of, statements_of
 
     shop, found, dice = Shop(), Found(), random.Random(1)
     points = {}
+    lengths = {}
     for name in _jobs():
         shop.stir(name)
         points[name] = points_of(lambda name=name: execute(name))
         _demand_success(name)
+        shop.stir(name)
+        lengths[name] = statements_of(lambda name=name: execute(name))
     kills = 40 if bench.quick else KILLS
     with _reader(folder, found), bench.progress(kills, "kills") as bar:
-        for number, (name, point) in enumerate(_plan(points, dice)):
+        for number, (name, point) in enumerate(_plan(points, lengths, dice)):
             with _trainer(number):
                 shop.stir(name)
                 if _kill(name, point, dice):
-                    _look_after(name, str(point or "somewhere"), shop, found)
+                    _look_after(name, _where(point), shop, found)
                     found.strays += _strays(folder)
                     bar.update()
             if sum(found.kills.values()) == kills:
@@ -157,13 +161,27 @@ def _demand_success(name: str) -> None:
         raise RuntimeError(f"{name} does not even work undisturbed: {log.error}")
 
 
-def _plan(points: dict[str, list[Any]], dice: random.Random) -> Iterator[tuple[str, Any]]:
-    """Every point once, then (None) moments at random without end, longer jobs more often."""
+def _plan(
+    points: dict[str, list[Any]], lengths: dict[str, int], dice: random.Random
+) -> Iterator[tuple[str, Any]]:
+    """Without end: every stage's ends once, between them, and then only, moments at random: before a
+    statement (its number), or after a while (None). Jobs of more stages more often."""
     plan = [(name, point) for name, passed in points.items() for point in passed]
     dice.shuffle(plan)
-    yield from plan
-    while True:
-        yield dice.choice(plan)[0], None
+    names = [name for name, _ in plan]
+    for turn in itertools.count():
+        if turn < len(plan):
+            yield plan[turn]
+        name = dice.choice(names)
+        yield name, dice.randint(1, lengths[name])
+        if turn % 3 == 0:
+            yield dice.choice(names), None
+
+
+def _where(point: Any) -> str:
+    if point is None:
+        return "somewhere"
+    return f"before statement {point}" if isinstance(point, int) else str(point)
 
 
 @contextlib.contextmanager
@@ -180,17 +198,26 @@ def _trainer(number: int) -> Iterator[None]:
 
 def _kill(name: str, point: Any, dice: random.Random) -> bool:
     from reco_plugin.jobs.execute import execute
-    from reco_plugin.models import Job, JobLog
-    from reco_plugin.testing.killing import killed_after, killed_at
+    from reco_plugin.models import JobLog
+    from reco_plugin.testing.killing import killed_after, killed_at, killed_before
 
     def work() -> object:
         return execute(name)
 
+    if isinstance(point, int):
+        return killed_before(point, work) and _is_held(name)
     if point is not None:
         return killed_at(point, work)
     last = JobLog.objects.filter(name=name, outcome="done").latest("pk")
     usual = (last.finished_at - last.started_at).total_seconds()
     killed_after(dice.uniform(0.05, usual + 0.05), work)
+    return _is_held(name)
+
+
+def _is_held(name: str) -> bool:
+    """Otherwise it was killed before it took the job, or after it let go."""
+    from reco_plugin.models import Job
+
     return Job.objects.filter(name=name).exclude(token=None).exists()
 
 

@@ -51,7 +51,7 @@ def tick(
     due = [job for job in standing(site) if job.is_due]
     if start is None:
         done = [_done(job, site, progress) for job in due]
-        shards.help_out(site)
+        _help(site)
         return done
     return [
         Started(name=job.spec.name, why=job.why)
@@ -71,6 +71,13 @@ def _handed_over(job: Standing, site: int, start: Start) -> bool:
         lease.withdraw(site, name)
         return False
     return True
+
+
+def _help(site: int) -> None:
+    """Do shards of others' jobs until there are none or a job is due, such as one whose worker died."""
+    while shards.help_out(site, limit_s=lease.pause()):
+        if any(job.is_due for job in standing(site)):
+            return
 
 
 def _done(job: Standing, site: int, progress: Progress | None) -> Started:

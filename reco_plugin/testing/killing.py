@@ -1,4 +1,4 @@
-"""Kill a job as a power cut would, at a named stage or after a while, to see what is left of it.
+"""Kill a job as a power cut would: at a named stage, before a statement, after a while. What is left?
 
     from reco_plugin.testing.killing import Point, killed_at, points_of
 
@@ -24,6 +24,7 @@ from typing import Any
 from django.db import connections
 from django.dispatch import Signal
 
+from reco_plugin import conf
 from reco_plugin.signals import job_stage_entered, job_stage_left
 
 EDGES = {"entered": job_stage_entered, "left": job_stage_left}
@@ -61,6 +62,41 @@ def killed_at(point: Point, work: Callable[[], object]) -> bool:
             work()
 
     return _was_killed(_forked(doomed))
+
+
+def statements_of(work: Callable[[], object]) -> int:
+    """Run `work` undisturbed; returns how many SQL statements it made on its own connection."""
+    made: list[int] = []
+    with connections[conf.settings.DATABASE].execute_wrapper(_counting(made.append)):
+        work()
+    return len(made)
+
+
+def killed_before(number: int, work: Callable[[], object]) -> bool:
+    """Run `work` in a process that is killed before its SQL statement `number` (from 1), which is after
+    the commit of what went before; False when it made fewer."""
+
+    def die(made: int) -> None:
+        if made == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def doomed() -> None:
+        with connections[conf.settings.DATABASE].execute_wrapper(_counting(die)):
+            work()
+
+    return _was_killed(_forked(doomed))
+
+
+def _counting(told: Callable[[int], object]) -> Any:
+    made = 0
+
+    def wrapper(execute: Any, *statement: Any) -> Any:
+        nonlocal made
+        made += 1
+        told(made)
+        return execute(*statement)
+
+    return wrapper
 
 
 def killed_after(seconds: float, work: Callable[[], object]) -> bool:

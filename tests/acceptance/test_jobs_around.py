@@ -1,4 +1,4 @@
-"""What is around a job: a pooler between it and the database, and a worker that lives for months."""
+"""What is around a job: a pooler before the database, a worker that lives for months, a plain loop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import contextlib
 import gc
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -18,10 +20,13 @@ from django.db import connection, connections, transaction
 from jobs_shop import history, products
 
 from reco_plugin.exceptions import AlreadyRunning
-from reco_plugin.jobs.execute import execute
+from reco_plugin.jobs.execute import execute, pause
 from reco_plugin.jobs.lease import Held, lease, take
+from reco_plugin.jobs.specs import specs
 from reco_plugin.jobs.sync_items import sync_items
-from reco_plugin.models import Job, Outcome, Run, RunStatus
+from reco_plugin.models import Item, Job, JobLog, Outcome, Run, RunStatus
+
+TESTS = Path(__file__).parents[1]
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -175,3 +180,52 @@ def resident() -> float:
     gc.collect()
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
+
+
+# --- loops, where there is neither cron nor Celery -----------------------------------------------
+
+
+@contextlib.contextmanager
+def loop(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`reco_tick --loop` on the database of this test, with heartbeats of two seconds."""
+    environ = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
+        "DJANGO_SETTINGS_MODULE": "workershop.settings",
+        "WORKERSHOP_DB": str(connection.settings_dict["NAME"]),
+        "WORKERSHOP_BROKER": "memory://",
+        "WORKERSHOP_FOLDER": str(folder),
+        "WORKERSHOP_SLOW": "0.02",
+    }
+    command = [sys.executable, "-m", "django", "reco_tick", "--loop"]
+    running = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL)
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.wait()
+
+
+def test_r07_a_loop_that_is_killed_is_taken_over_within_two_heartbeats(tmp_path):
+    made = products(20)
+    for name in set(specs()) - {"sync_items"}:  # a loop that is busy with another job does not poll
+        pause(name)
+    with loop(tmp_path) as first, loop(tmp_path) as second:
+        assert wait_for(
+            lambda: Job.objects.filter(name="sync_items", stage="catalogue").exists(), 60
+        )
+        job = Job.objects.get(name="sync_items")
+        pid = int(job.holder.rpartition(":")[2])
+        dead, alive = (first, second) if pid == first.pid else (second, first)
+        dead.kill()
+        assert wait_for(lambda: Job.objects.get(pk=job.pk).attempt == 2, 30)
+        silent = JobLog.objects.get(name="sync_items", outcome=Outcome.TAKEN_OVER)
+        started_at = Job.objects.get(pk=job.pk).started_at
+        assert started_at is not None
+        last_beat = silent.finished_at
+        assert (started_at - last_beat).total_seconds() < 2 * 2.0 + 0.5
+        assert wait_for(lambda: Job.objects.get(pk=job.pk).succeeded_at is not None, 60)
+        alive.send_signal(signal.SIGTERM)
+        assert alive.wait(30) == 0
+    assert Item.objects.count() == len(made)
+    assert JobLog.objects.filter(name="sync_items").count() == 2
