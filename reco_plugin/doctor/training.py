@@ -10,10 +10,10 @@ import numpy as np
 from scipy import sparse
 
 from reco_plugin import conf
+from reco_plugin.doctor import room
 from reco_plugin.doctor.finding import Finding, error, note, ok, warning
 from reco_plugin.exceptions import RecoError
-from reco_plugin.models import Interaction, Item
-from reco_plugin.trainers import memory as memory_of
+from reco_plugin.models import Run
 from reco_plugin.trainers import process
 from reco_plugin.types import Dataset, id_map
 
@@ -66,24 +66,28 @@ def _tiny() -> Dataset:
 
 
 def memory(site: int) -> Iterator[Finding]:
-    """What a training on all of the log would take, and what this machine has free."""
-    using = conf.settings.DATABASE
-    items = Item.objects.using(using).filter(site=site).count()
-    newest = Interaction.objects.using(using).order_by("-pk").values_list("pk", flat=True).first()
-    need = memory_of.estimated_mib(
-        shoppers=(newest or 0) // 3,
-        items=items,
-        pairs=newest or 0,
-        features=items * 12,
-        dimensions=int(conf.settings.TRAINER_CONFIG.get("dimensions", memory_of.DIMENSIONS)),
-    )
-    free = memory_of.free_mib()
-    words = f"A training takes about {need:,} MiB of memory"
-    if free is not None and need > free:
+    """What the newest training takes, by its own reckoning, beside what this machine has free."""
+    free = room.free_mib()
+    need = _needed_mib(site)
+    if need is None or free is None:
+        told = "is not known" if free is None else f"{free:,} MiB"
+        yield ok(
+            "training.memory", f"Free memory: {told}. The first training reckons what it takes."
+        )
+        return
+    words = f"A training takes about {need:,.0f} MiB of memory; {free:,} MiB are free here."
+    if need > free:
         yield warning(
             "training.memory",
-            f"{words}; {free:,} MiB are free here.",
+            words,
             "Learn from a shorter window (RECO_WINDOW_DAYS), lower dimensions, or add memory.",
         )
     else:
-        yield ok("training.memory", words + (f"; {free:,} MiB are free." if free else "."))
+        yield ok("training.memory", words)
+
+
+def _needed_mib(site: int) -> float | None:
+    runs = Run.objects.using(conf.settings.DATABASE).filter(site=site, kind="personal")
+    newest = runs.order_by("-created_at").values_list("gates", flat=True).first()
+    values = [gate.get("value") for gate in newest or () if gate.get("name") == "memory"]
+    return values[0] if values else None

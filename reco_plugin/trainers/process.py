@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from reco_plugin.exceptions import ArtefactCorrupt, TrainingFailed
-from reco_plugin.trainers import child, memory, obituary, packing, registry
+from reco_plugin.trainers import child, obituary, packing, registry
 from reco_plugin.trainers.base import Learnt, Progress
 from reco_plugin.types import Dataset
 
@@ -56,7 +56,6 @@ def run(
     """
     registry.get(trainer)(config)
     registry.demand_installed(trainer)
-    memory.demand(dataset, config, memory_mb)
     with _workplace(folder) as place:
         job = {
             "trainer": trainer,

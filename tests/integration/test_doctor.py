@@ -19,7 +19,17 @@ from django.utils import timezone
 from testapp.models import Product
 
 from reco_plugin import conf, doctor
-from reco_plugin.doctor import database, examine, host, indexes, orders, plans, tables, training
+from reco_plugin.doctor import (
+    database,
+    examine,
+    host,
+    indexes,
+    orders,
+    plans,
+    room,
+    tables,
+    training,
+)
 from reco_plugin.doctor import workers as working
 from reco_plugin.doctor.finding import Finding
 from reco_plugin.exceptions import TrainingFailed
@@ -429,14 +439,24 @@ def test_a_missing_lightfm_is_one_plain_line(monkeypatch):
     assert list(training.child_process(1)) == []
 
 
-def test_r14_too_little_memory_is_told_before_a_training(monkeypatch):
+def test_r14_too_little_memory_is_told_before_the_next_training(monkeypatch):
+    monkeypatch.setattr(room, "free_mib", lambda: 1_000)
     (found,) = training.memory(1)
     assert found.level == "ok"
-    monkeypatch.setattr(training.memory_of, "free_mib", lambda: 10)
-    monkeypatch.setattr(training.memory_of, "estimated_mib", lambda **counts: 4_000)
+    gates = [{"name": "memory", "passed": True, "value": 4_000.0, "words": "…"}]
+    Run.objects.create(kind="personal", trainer="t", gates=gates)
     (found,) = training.memory(1)
     assert found.level == "warning"
     assert "4,000 MiB" in found.words
+    assert "1,000 MiB are free" in found.words
+    monkeypatch.setattr(room, "free_mib", lambda: None)
+    (found,) = training.memory(1)
+    assert found.level == "ok"
+
+
+def test_free_memory_is_told_where_the_system_tells():
+    free = room.free_mib()
+    assert free is None or free > 0
 
 
 # --- readiness --------------------------------------------------------------------------------------------

@@ -1,18 +1,15 @@
-"""What a training process is given: no secrets, no more memory than allowed, and what it needs."""
+"""What a training process is given: no secrets, and what it needs."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from reco_plugin.exceptions import TrainingFailed
 from reco_plugin.testing.trainers import small_dataset
-from reco_plugin.trainers import memory, process, registry
+from reco_plugin.trainers import process, registry
 
 TRAINER = """
 import os
@@ -69,47 +66,3 @@ def test_a_missing_lightfm_is_one_plain_line(
     )
     assert not hasattr(caught.value, "__notes__")
     assert not (tmp_path / "place").exists()
-
-
-def test_r14_a_training_that_cannot_fit_is_refused_before_it_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registry, "find_spec", lambda name: True)
-    dataset = small_dataset(np.ones((300, 400)))
-    need = memory.of_dataset(dataset, {"dimensions": 64})
-    assert need > 1
-    with pytest.raises(TrainingFailed, match=r"takes about \d+ MiB") as caught:
-        process.run("lightfm", {"dimensions": 64}, dataset, memory_mb=1, folder=tmp_path / "place")
-    assert "RECO_TRAIN_MEMORY_MB" in str(caught.value)
-    assert not (tmp_path / "place").exists()
-    memory.demand(dataset, {}, 0)
-    memory.demand(dataset, {}, need)
-
-
-@given(st.integers(0, 10**7), st.integers(0, 10**6), st.integers(0, 10**8), st.integers(1, 1_024))
-def test_more_of_anything_never_takes_less(
-    shoppers: int, items: int, pairs: int, dimensions: int
-) -> None:
-    def need(more: int = 0, wider: int = 0) -> int:
-        return memory.estimated_mib(
-            shoppers=shoppers + more,
-            items=items + more,
-            pairs=pairs + more,
-            features=more,
-            dimensions=dimensions + wider,
-        )
-
-    assert 0 <= need() <= need(more=1_000) <= need(more=1_000, wider=8)
-
-
-def test_r14_the_estimate_of_a_million_shoppers() -> None:
-    """A million shoppers and a million products with 64 dimensions: some gigabytes, not some hundreds."""
-    need = memory.estimated_mib(
-        shoppers=1_000_000, items=1_000_000, pairs=20_000_000, features=12_000_000, dimensions=64
-    )
-    assert 3_000 < need < 8_000
-
-
-def test_what_is_free_is_told_where_the_system_tells() -> None:
-    free = memory.free_mib()
-    assert free is None or free > 0
