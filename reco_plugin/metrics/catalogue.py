@@ -21,6 +21,15 @@ def coverage(ranked: npt.NDArray[np.integer[Any]], n_items: int, k: int | None =
     return float((item_counts(ranked, n_items, k) > 0).mean()) if n_items else 0.0
 
 
+def gini(ranked: npt.NDArray[np.integer[Any]], n_items: int, k: int | None = None) -> float:
+    """How unevenly the places go to the items of the catalogue: 0 all alike, near 1 all to one."""
+    counts = np.sort(item_counts(ranked, n_items, k)).astype(np.float64)
+    if not counts.sum():
+        return 0.0
+    order = 2 * np.arange(1, n_items + 1) - n_items - 1
+    return float((order @ counts) / (n_items * counts.sum()))
+
+
 def top_share(ranked: npt.NDArray[np.integer[Any]], k: int | None = None) -> float:
     """Share of the lists that hold the commonest item, 0..1; empty lists are not counted."""
     filled = ranked[(ranked[:, :k] >= 0).any(axis=1), :k]

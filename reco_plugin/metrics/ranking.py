@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from reco_plugin.metrics.membership import contains
+
 Rows = npt.NDArray[np.integer[Any]]
 Figures = npt.NDArray[np.float64]
 
@@ -33,6 +35,43 @@ def recall_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) 
     """Hits in the first `k` places (all, by default) over the items in the hold-out."""
     found, wanted = _judge(ranked, holdout, k)
     return np.asarray(found.sum(axis=1) / wanted, dtype=np.float64)
+
+
+def precision_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
+    """Hits in the first `k` places over `k`; an empty place is a miss."""
+    found, _ = _judge(ranked, holdout, k)
+    return np.asarray(found.sum(axis=1) / found.shape[1], dtype=np.float64)
+
+
+def f1_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
+    """Harmonic mean of precision and recall, 0 without a hit."""
+    found, wanted = _judge(ranked, holdout, k)
+    return np.asarray(2 * found.sum(axis=1) / (found.shape[1] + wanted), dtype=np.float64)
+
+
+def accuracy_at_k(
+    ranked: Rows, holdout: sparse.csr_matrix, n_candidates: int, k: int | None = None
+) -> Figures:
+    """Share of the `n_candidates` items that were rightly shown or rightly not shown.
+
+    Close to 1 for anything in a large catalogue: asked for, but not a figure to decide by.
+    """
+    found, wanted = _judge(ranked, holdout, k)
+    shown = (_checked(ranked, k)[judged(holdout)] >= 0).sum(axis=1)
+    wrong = shown + wanted - 2 * found.sum(axis=1)
+    return np.asarray(1 - wrong / max(n_candidates, 1), dtype=np.float64)
+
+
+def average_precision(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
+    """Mean, over what is in the hold-out, of the precision at the place of each hit; `.mean()` is MAP@k.
+
+    Divided by min(items in the hold-out, k), so that a perfect list has 1.
+    """
+    found, wanted = _judge(ranked, holdout, k)
+    places = np.arange(1, found.shape[1] + 1)
+    precision = np.cumsum(found, axis=1) / places
+    best = np.minimum(wanted, found.shape[1])
+    return np.asarray((precision * found).sum(axis=1) / best, dtype=np.float64)
 
 
 def ndcg_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
@@ -65,7 +104,7 @@ def _judge(
             "give both for the same shoppers, in the same order."
         )
     rows = np.flatnonzero(_counts(holdout))
-    return _contains(holdout[rows], ranked[rows]), _counts(holdout)[rows]
+    return contains(holdout[rows], ranked[rows]), _counts(holdout)[rows]
 
 
 def _checked(ranked: Rows, k: int | None) -> Rows:
@@ -93,15 +132,3 @@ def _canonical(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
 
 def _counts(holdout: sparse.csr_matrix) -> npt.NDArray[np.int64]:
     return np.asarray(np.diff(holdout.indptr), dtype=np.int64)
-
-
-def _contains(holdout: sparse.csr_matrix, ranked: Rows) -> npt.NDArray[np.bool_]:
-    """Membership by binary search over (row, item) numbers: no dense matrix, no loop."""
-    n, n_items = holdout.shape
-    if not holdout.nnz:
-        return np.zeros(ranked.shape, dtype=np.bool_)
-    row_of = np.repeat(np.arange(n, dtype=np.int64), np.diff(holdout.indptr))
-    known = row_of * n_items + holdout.indices
-    asked = np.arange(n, dtype=np.int64)[:, None] * n_items + ranked
-    at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
-    return np.asarray((known[at] == asked) & (ranked >= 0) & (ranked < n_items))
