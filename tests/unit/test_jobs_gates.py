@@ -189,3 +189,17 @@ def test_r14_a_training_that_fits_is_told_what_it_takes(needed, limit):
 
 def test_r14_a_trainer_that_cannot_tell_is_not_judged():
     assert gates.memory(None, 512) == []
+
+
+def test_r14_lightfm_reckons_a_million_shoppers_and_products_in_gigabytes():
+    from scipy import sparse
+
+    from reco_plugin.trainers.lightfm import LightFM
+    from reco_plugin.types import Dataset, IdMap
+
+    million = IdMap(keys=np.arange(10**6))
+    empty = sparse.csr_matrix((10**6, 10**6), dtype=np.float32)
+    dataset = Dataset(interactions=empty, shoppers=million, items=million)
+    small, large = (LightFM({"dimensions": d}).memory_mb(dataset) for d in (32, 64))
+    assert 1_900 < large < 2_100
+    assert large / small == pytest.approx(65 / 33)
