@@ -7,6 +7,7 @@ their place before any handler sees the record; formatters find `record.reco`, a
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import traceback
@@ -28,6 +29,13 @@ class Discreet(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.reco = getattr(record, "reco", {})
+        with contextlib.suppress(
+            Exception
+        ):  # a message that cannot be made is the handler's to report
+            self._hide(record)
+        return True
+
+    def _hide(self, record: logging.LogRecord) -> None:
         errors = _errors(record)
         if record.exc_info and (errors or _EMAIL.search(str(record.exc_info[1]))):
             record.exc_text, record.exc_info = _traceback(record.exc_info[1], errors), None
@@ -35,7 +43,6 @@ class Discreet(logging.Filter):
         told = _without(message, errors)
         if told != message:
             record.msg, record.args = told, ()
-        return True
 
 
 def be_discreet() -> None:
@@ -44,6 +51,11 @@ def be_discreet() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(each, Discreet) for each in logger.filters):
             logger.addFilter(Discreet())
+
+
+def plain(error: BaseException) -> str:
+    """What `error` says, without what a database quotes in it: fit to be kept in a row or a log."""
+    return _without(str(error), _of_database(error))
 
 
 def _modules() -> Iterator[str]:
@@ -59,12 +71,11 @@ def _errors(record: logging.LogRecord) -> list[BaseException]:
     heads = [each for each in given if isinstance(each, BaseException)]
     if record.exc_info and record.exc_info[1] is not None:
         heads.append(record.exc_info[1])
-    return [
-        error
-        for head in heads
-        for error in _chain(head)
-        if isinstance(error, Error | psycopg.Error)
-    ]
+    return [error for head in heads for error in _of_database(head)]
+
+
+def _of_database(head: BaseException) -> list[BaseException]:
+    return [error for error in _chain(head) if isinstance(error, Error | psycopg.Error)]
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -90,7 +101,7 @@ def words(error: BaseException) -> str:
     """What is wrong, without the values: a server gives those in its DETAIL, and in class 22."""
     source = next((each for each in _chain(error) if isinstance(each, psycopg.Error)), None)
     if source is None or source.sqlstate is None:
-        return str(error).splitlines()[0]
+        return str(error).strip().partition("\n")[0]
     primary = "" if source.sqlstate.startswith("22") else source.diag.message_primary or ""
     return f"{in_words(error)} {primary}".rstrip()
 

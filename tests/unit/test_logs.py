@@ -62,6 +62,13 @@ def test_an_error_that_came_from_such_a_one(caplog) -> None:
     assert "which led to" in text
 
 
+def test_words_to_keep_in_a_row() -> None:
+    with pytest.raises(IntegrityError) as caught:
+        fail()
+    assert logs.plain(caught.value) == "IntegrityError 23505"
+    assert logs.plain(ValueError("7 is too much")) == "7 is too much"
+
+
 def test_an_address_in_an_error_of_the_shops(caplog) -> None:
     address = "ann@example.com"
     try:
@@ -102,3 +109,8 @@ def test_a_record_without_arguments(caplog) -> None:
     logger.info("100 % of it")
     logger.info("%(a)s", {"a": 1})
     assert [record.getMessage() for record in caplog.records] == ["100 % of it", "1"]
+
+
+def test_a_message_that_cannot_be_made_is_let_through() -> None:
+    record = logging.LogRecord("reco_plugin", logging.INFO, "a.py", 1, "%d of %d", ("x",), None)
+    assert logs.Discreet().filter(record) is True
