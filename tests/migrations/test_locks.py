@@ -13,15 +13,15 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from reco_plugin import operations
-
 Manage = Callable[..., str]
 EVENT = (
     "INSERT INTO reco_interaction (site, event_id, kind, shopper, product_id, quantity, currency, "
     '"order", query, source, occurred_at, received_at) VALUES (1, gen_random_uuid(), 1, '
     "gen_random_uuid(), 1, 1, '', '', '', 1, now(), now())"
 )
-SLACK_SECONDS = 0.75
+HELD_SECONDS = 3.0
+LONGEST_WAIT = 2.0
+"""Far above the 250 ms of one attempt, for a busy machine; far below what is held."""
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_r17_migration_beside_long_transactions(
     traffic.start()
     try:
         wait_until(database, waits_for_a_lock)
-        time.sleep(2 * operations.LOCK_TIMEOUT_MS / 1_000)
+        time.sleep(HELD_SECONDS)
         assert migration.poll() is None
         open_shop.rollback()
         out, err = migration.communicate(timeout=60)
@@ -97,7 +97,7 @@ def test_r17_migration_beside_long_transactions(
         traffic.join()
     assert migration.returncode == 0, out + err
     assert len(took) > 10
-    assert max(took) < operations.LOCK_TIMEOUT_MS / 1_000 + SLACK_SECONDS
+    assert max(took) < LONGEST_WAIT
     (valid,) = database.execute(
         "SELECT indisvalid FROM pg_index WHERE indexrelid = 'reco_interaction_product'::regclass"
     ).fetchone() or [None]
