@@ -6,6 +6,8 @@
 
 There is one entry. The tick reads in our tables what is due and hands that to the workers, so two
 beats, a beat that was down, and a clock that jumps for summer time all do no harm.
+
+A project with several sites adds an entry for each: `{**BEAT_SCHEDULE["reco.tick"], "args": (2,)}`.
 """
 
 from __future__ import annotations

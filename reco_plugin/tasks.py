@@ -47,7 +47,7 @@ HELP_LIMIT = 3_600.0
 
 
 class RecoTask(Task):  # type: ignore[misc]
-    """What all our tasks have in common. Limits and queue are read live from the settings."""
+    """What all our tasks have in common. Limits and queue come from the settings."""
 
     abstract = True
     ignore_result = True

@@ -85,8 +85,9 @@ def help_out(site: int, *, limit_s: float = 300.0) -> int:
 
 
 def open_shards(site: int) -> int:
-    """How many shards nobody has finished."""
-    return claims.rows().filter(site=site, done_at=None, job__in=DOERS).count()
+    """How many shards are worth helping with: not finished, and not given up."""
+    wanted = claims.rows().filter(site=site, job__in=DOERS, done_at=None)
+    return wanted.filter(attempts__lt=claims.MOST_ATTEMPTS).count()
 
 
 # --- the batch -----------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def assert_whole(shoppers: list[Shopper]) -> None:
 def test_from_events_to_recommendations_without_a_hand_on_it(fleet, shoppers):
     fleet.worker("one")
     fleet.beat()
-    jobs = ("sync_items", "popular", "train", "score", "rollup", "sweep", "prune")
+    jobs = ("sync_items", "sync_orders", "popular", "train", "score", "rollup", "sweep", "prune")
     fleet.wait(lambda: succeeded(*jobs), "every job to succeed")
     assert_whole(shoppers)
     run = ActiveRun.objects.get(kind="personal").run
@@ -130,6 +130,15 @@ def test_from_events_to_recommendations_without_a_hand_on_it(fleet, shoppers):
     assert not JobLog.objects.exclude(outcome=Outcome.DONE).exists()
     once = JobLog.objects.values("name").annotate(times=Count("pk")).filter(times__gt=1)
     assert not once.exists()
+
+
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+def test_other_pools_do_as_well(fleet, shoppers, pool):
+    fleet.worker("one", "-P", pool)
+    fleet.beat()
+    fleet.wait(lambda: succeeded("sync_items", "popular", "train", "score"), "every job to succeed")
+    assert not JobLog.objects.exclude(outcome=Outcome.DONE).exists()
+    assert_whole(shoppers)
 
 
 def stages(*jobs: str) -> list[str]:

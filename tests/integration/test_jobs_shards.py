@@ -275,6 +275,7 @@ def test_a_helper_survives_a_shard_that_fails(monkeypatch):
     assert help_out(1) == 0
     found = Shard.objects.get()
     assert (found.attempts, found.token, found.error) == (3, None, "ValueError: no")
+    assert shards.open_shards(1) == 0
 
 
 @only_postgresql

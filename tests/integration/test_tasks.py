@@ -121,7 +121,9 @@ def test_messages_say_when_they_were_sent():
     headers = celery.Celery.send_task.options[-1]["headers"]
     sent_at = dt.datetime.fromisoformat(headers["reco_sent_at"])
     assert abs(dt.datetime.now(dt.UTC) - sent_at) < dt.timedelta(minutes=1)
-    assert celery.Celery.send_task.options[-1]["expires"] == beat.EXPIRES
+    options = celery.Celery.send_task.options[-1]
+    assert options["expires"] == beat.EXPIRES
+    assert options["soft_time_limit"] < options["time_limit"]
 
 
 def test_the_tick_asks_for_helpers_while_shards_are_open(sent, settings):

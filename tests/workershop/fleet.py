@@ -17,7 +17,7 @@ from django.db import connection
 from reco_plugin.models import Job
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 def free_port() -> int:
