@@ -37,8 +37,9 @@ class Unavailable(Exception):
 class Allowance:
     """The database time that is left to one slate. An `execute_wrapper` that counts it down."""
 
-    def __init__(self, milliseconds: int) -> None:
+    def __init__(self, milliseconds: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self.limit = milliseconds
+        self._clock = clock
         self._left = milliseconds * ALLOWANCE
         self.answered = 0
         """Statements that were answered."""
@@ -48,16 +49,16 @@ class Allowance:
         """What the next statement may take; 0 when the allowance is used up."""
         if self._left >= self.limit:
             return self.limit
-        return min(self.limit, STEP * math.ceil(max(0.0, self._left) / STEP))
+        return min(self.limit, STEP * math.ceil(max(0.0, self._left / STEP - 1e-6)))
 
     def __call__(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
     ) -> Any:
-        began = time.perf_counter()
+        began = self._clock()
         try:
             answer = execute(sql, params, many, context)
         finally:
-            self._left -= (time.perf_counter() - began) * 1_000
+            self._left -= (self._clock() - began) * 1_000
         self.answered += 1
         return answer
 

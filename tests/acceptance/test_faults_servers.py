@@ -245,7 +245,7 @@ UVICORN = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("worker", ["sync", "gthread", "gevent"])
+@pytest.mark.parametrize("worker", ["sync", "gevent"])
 def test_r06_workers_that_are_recycled_lose_no_event(database, worker):
     """Preloaded, forked, and replaced after a few requests each."""
     pytest.importorskip("gunicorn")

@@ -43,3 +43,4 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 RECO_PRODUCT_MODEL = "testapp.Product"
 RECO_CATALOG = "testapp.reco.TestCatalog"
 RECO_ORDERS = "testapp.reco.TestOrders"
+RECO_WRITE_TIMEOUT_MS = 2_000  # machines that run tests are busy

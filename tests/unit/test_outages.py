@@ -76,6 +76,11 @@ def test_sqlite_tells_a_mistake_from_an_outage():
     assert not is_outage(wrapped(OperationalError, told.value))
 
 
+def test_a_pool_that_has_no_connection_left_is_an_outage():
+    pool = pytest.importorskip("psycopg_pool")
+    assert is_outage(wrapped(OperationalError, pool.PoolTimeout("couldn't get a connection")))
+
+
 def test_a_stores_error_is_known_by_its_cause():
     cause = wrapped(OperationalError, errors.QueryCanceled("too slow"))
     error = StoreError("Could not read")
