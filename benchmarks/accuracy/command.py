@@ -44,14 +44,15 @@ def _run(told: argparse.Namespace) -> int:
         columns=told.columns,
         bought=protocol.bought,
     )
-    refusal = statement.cannot(log, protocol)
+    features = _features(told, log)
+    refusal = statement.cannot(log, protocol, features)
     fold = None if refusal else protocols.split(log, protocol)
     if fold is None or not len(fold.requests) or not len(fold.train.items):
         print(refusal or statement.empty(protocol), file=sys.stderr)
         return 2
     for sentence in statement.remarks(log, protocol, fold):
         print(sentence, file=sys.stderr)
-    found = measured(fold, protocol, told, _features(told, log))
+    found = measured(fold, protocol, told, features)
     return _shown(list(compare.lines(found, protocol, bar=told.bar, seed=told.seed)), told.json)
 
 
@@ -68,7 +69,7 @@ def measured(
     from tqdm import tqdm
 
     inner = protocol.cut(fold.train)
-    chosen = peers.of(protocol, fold, external=told.peers)
+    chosen = peers.of(protocol, fold, external=told.peers, features=features)
     found = []
     with tqdm(total=len(chosen) + 1, disable=None, leave=False) as bar:
         for peer in chosen:
@@ -82,6 +83,10 @@ def measured(
             )
         )
         bar.update()
+        for what in compare.withholdable(fold) if told.ablations else ():
+            part, same = compare.withheld(fold, protocol, what)
+            named = {"features": features, "seed": told.seed, "threads": told.threads}
+            found.append(compare.pipeline(part, same, name=f"pipeline without {what}", **named))
     return found
 
 
@@ -139,6 +144,11 @@ def _parser() -> argparse.ArgumentParser:
         "--items", default="", help="pattern of item names (in upper case) that are products"
     )
     parser.add_argument("--peers", action="store_true", help="the peers of `implicit` too")
+    parser.add_argument(
+        "--ablations",
+        action="store_true",
+        help="also the pipeline without times, or without history",
+    )
     parser.add_argument("--bar", type=float, default=BAR, help="what the ratio must reach")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -173,7 +183,7 @@ def planted_rows(bench: Bench) -> Iterator[Row]:
         ours = next(
             line for line in compare.lines(found, protocol, bar=0.9, seed=0) if line["default"]
         )
-        best = max(float(one.figures[protocol.metric].mean()) for one in found if not one.default)
+        best = max(float(one.figures[protocol.metric].mean()) for one in found if not one.own)
         yield Row(
             name=name,
             figure=float(found[-1].figures[protocol.metric].mean()),

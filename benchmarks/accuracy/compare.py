@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from reco_plugin.types import Features
 BATCH = 256
 TUNED_ON = 2_000
 """Most requests a peer's settings are chosen on."""
+PIPELINE = "default pipeline"
 ALONE = 200
 """Requests that are timed one at a time."""
 
@@ -33,6 +34,8 @@ class Measured:
 
     name: str
     default: bool
+    own: bool
+    """Ours: the default pipeline, or it with something withheld."""
     figures: dict[str, Figures]
     """By metric, one number per request."""
     coverage: float
@@ -50,11 +53,13 @@ def judged(
     return Measured(
         name=name,
         default=told.pop("default", False),
+        own=told.pop("own", False),
         figures={
             "recall": metrics.recall_at_k(lists, wanted, 10),
             "ndcg": metrics.ndcg_at_k(lists, wanted, 10),
             "mrr": metrics.mrr(lists, wanted, k),
             "hit": metrics.hit_rate(lists, wanted, k),
+            **({"auc": whole(lists, fold)} if lists.shape[1] > max(k, 10) else {}),
         },
         coverage=metrics.coverage(lists, wanted.shape[1], k) * wanted.shape[1] / _sold(fold),
         fit_s=fit_s,
@@ -62,6 +67,21 @@ def judged(
         note=told.pop("note", ""),
         more=told,
     )
+
+
+def whole(lists: Lists, fold: Fold) -> Figures:
+    """AUC of lists that hold every eligible item they know: what a list lacks is tied at its end."""
+    scores = np.full(fold.wanted.shape, -np.inf)
+    rows, places = np.nonzero(lists >= 0)
+    scores[rows, lists[rows, places]] = -places
+    return metrics.auc(scores, fold.wanted, barred=fold.requests.barred())
+
+
+def depth(fold: Fold, protocol: Protocol) -> int:
+    """How long lists are: all of the eligible items where few are, to judge their whole order."""
+    if protocol.needs_features and fold.requests.eligible is not None:
+        return max(int(fold.requests.eligible.sum()), 11)
+    return max(protocol.k, 10)
 
 
 def _sold(fold: Fold) -> int:
@@ -72,7 +92,13 @@ def _sold(fold: Fold) -> int:
 
 
 def pipeline(
-    fold: Fold, protocol: Protocol, *, features: Features | None, seed: int, threads: int
+    fold: Fold,
+    protocol: Protocol,
+    *,
+    features: Features | None,
+    seed: int,
+    threads: int,
+    name: str = PIPELINE,
 ) -> Measured:
     """The default pipeline, fitted with nothing but the part that may be learnt from."""
     began = time.perf_counter()
@@ -80,20 +106,21 @@ def pipeline(
         fold.train, protocol.cut, fold.requests, features=features, seed=seed, threads=threads
     )
     fit_s = time.perf_counter() - began
-    k = max(protocol.k, 10)
+    k = depth(fold, protocol)
     began = time.perf_counter()
     lists = found.rank(fold.requests, k)
     ms = (time.perf_counter() - began) * 1000 / max(len(lists), 1)
     alone = _alone(lambda rows: found.rank(fold.requests.select(rows), k), len(lists))
     slowest = max(found.members.seconds, key=lambda name: found.members.seconds[name])
     return judged(
-        "default pipeline",
+        name,
         lists,
         fold,
         protocol.k,
         fit_s=fit_s,
         ms=ms,
-        default=True,
+        default=name == PIPELINE,
+        own=True,
         note=f"slowest member {slowest} {found.members.seconds[slowest]:.1f} s",
         alone_p50_ms=float(np.percentile(alone, 50)),
         alone_p90_ms=float(np.percentile(alone, 90)),
@@ -127,7 +154,7 @@ def measured(peer: Peer, fold: Fold, inner: Fold, protocol: Protocol, seed: int)
     rank = peer.build(fold, setting)
     fit_s = time.perf_counter() - began
     began = time.perf_counter()
-    lists = _ranked(rank, len(fold.requests), max(protocol.k, 10))
+    lists = _ranked(rank, len(fold.requests), depth(fold, protocol))
     ms = (time.perf_counter() - began) * 1000 / max(len(lists), 1)
     note = "" if len(peer.grid) < 2 else f"best of {len(peer.grid)} settings: {setting}"
     return judged(peer.name, lists, fold, protocol.k, fit_s=fit_s, ms=ms, note=note)
@@ -160,7 +187,7 @@ def lines(
     found: list[Measured], protocol: Protocol, *, bar: float, seed: int
 ) -> Iterator[dict[str, Any]]:
     """One JSON-able line per model; the default pipeline's ratio is to the best single peer of this run."""
-    peers = [one for one in found if not one.default]
+    peers = [one for one in found if not one.own]
     best = max(peers, key=lambda one: one.figures[protocol.metric].mean(), default=None)
     for one in found:
         line: dict[str, Any] = {
@@ -183,8 +210,32 @@ def _means(one: Measured, protocol: Protocol) -> dict[str, Any]:
         "mrr": round(figures["mrr"], 5),
         "hit": round(figures["hit"], 5),
         "k": protocol.k,
+        **({"auc": round(float(np.nanmean(one.figures["auc"])), 5)} if "auc" in figures else {}),
         "standard_error": round(float(error), 5),
     }
+
+
+def withheld(fold: Fold, protocol: Protocol, what: str) -> tuple[Fold, Protocol]:
+    """The same with the times, or all but the cart, kept from the pipeline: what do they bring?"""
+
+    def blind(one: Fold) -> Fold:
+        asked = one.requests
+        if what == "times":
+            here = None if asked.here is None else replace(asked.here, at=None)
+            asked = replace(asked, past=replace(asked.past, at=None), here=here, now=None)
+            return replace(one, train=replace(one.train, at=None), requests=asked)
+        nobody = asked.past.keep(np.zeros(len(asked.past.items), dtype=np.bool_))
+        return replace(one, requests=replace(asked, past=nobody))
+
+    return blind(fold), replace(protocol, cut=lambda past: blind(protocol.cut(past)))
+
+
+def withholdable(fold: Fold) -> list[str]:
+    """What can be withheld from the pipeline on these requests."""
+    found = ["times"] if fold.train.at is not None and fold.requests.now is not None else []
+    if fold.requests.here is not None and len(fold.requests.past.items):
+        found.append("history")
+    return found
 
 
 def _verdict(

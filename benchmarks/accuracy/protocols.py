@@ -27,6 +27,7 @@ class Protocol:
     k: int = 10
     needs_time: bool = False
     needs_baskets: bool = False
+    needs_features: bool = False
     repeats: bool = False
     bought: bool = False
     """Asks about purchases only, where the log tells kinds."""
@@ -78,6 +79,14 @@ def protocols(seed: int) -> dict[str, Protocol]:
             k=20,
             repeats=True,
             sessions=True,
+        ),
+        Protocol(
+            name="new-items",
+            question="the items of a fifth that nobody is known to have taken, by their features alone",
+            cut=partial(folds.new_items, seed=seed),
+            metric="recall",
+            repeats=True,
+            needs_features=True,
         ),
     )
     return {one.name: one for one in found}

@@ -8,6 +8,7 @@ from benchmarks.accuracy.protocols import Protocol
 from benchmarks.accuracy.reading import Log
 from reco_plugin.ranking.folds import Fold
 from reco_plugin.trainers.trending import DAY
+from reco_plugin.types import Features
 
 FEW = 200
 """Requests below which an interval says next to nothing."""
@@ -15,7 +16,7 @@ STALE = 0.25
 """Newest share of the log's time in which an item that is still sold should have been wanted."""
 
 
-def cannot(log: Log, protocol: Protocol) -> str:
+def cannot(log: Log, protocol: Protocol, features: Features | None = None) -> str:
     """Why this protocol cannot be run on this log; empty when it can."""
     past = log.past
     if protocol.needs_time and past.at is None:
@@ -27,6 +28,11 @@ def cannot(log: Log, protocol: Protocol) -> str:
         return (
             f"{protocol.name} cannot be measured: the log does not say which events belong to one basket. "
             "Add a column `basket` (an order or invoice number)."
+        )
+    if protocol.needs_features and features is None:
+        return (
+            f"{protocol.name} cannot be measured: nothing is known of the items beside who took them. Give "
+            "--attributes, or a column `title` in the log."
         )
     if log.asked is None and past.lengths.max(initial=0) < 2:
         return (

@@ -115,6 +115,19 @@ def after_moment(past: Histories, *, share: float = 0.2, repeats: bool = False) 
     return replace(fold, requests=replace(fold.requests, now=now))
 
 
+def new_items(past: Histories, *, share: float = 0.2, seed: int = 0) -> Fold:
+    """Every event of a random `share` of the items is hidden and asked of the others, among these items alone."""
+    sold = np.flatnonzero(past.counts() > 0)
+    new = np.zeros(past.n_items, dtype=np.bool_)
+    random = np.random.RandomState(seed)
+    new[random.choice(sold, round(np.floor(len(sold) * share)), replace=False)] = True
+    hidden = new[past.items]
+    asks = np.bincount(past.rows[~hidden], minlength=len(past)) > 0
+    fold = _fold(past, hidden, asks, repeats=True)
+    requests = replace(fold.requests, now=None, eligible=new)
+    return replace(fold, requests=requests)
+
+
 def _fold(
     past: Histories,
     hidden: npt.NDArray[np.bool_],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from reco_plugin.trainers.content import Content
 from reco_plugin.trainers.ease import Ease
 from reco_plugin.trainers.histories import Histories
 from reco_plugin.trainers.itemknn import ItemKNN
+from reco_plugin.trainers.newitems import FORMS, NewItems
 from reco_plugin.trainers.sequential import SequentialRules
 from reco_plugin.trainers.transitions import NeighbourTrainer, Transitions, query
 from reco_plugin.trainers.trending import Trending, Trends
@@ -27,6 +28,10 @@ from reco_plugin.types import Features
 DECAYS = (1.0, 0.8, 0.4)
 """Weights of a basket relative to the next newer one: all alike, fading, and hardly more than the newest."""
 HERE = (1.0, 0.5)
+PROPOSED = 50
+"""Candidates of a source for a request."""
+NEW = 2_000
+"""New items of a source for a request: among items nobody took, a source knows less surely which to leave out."""
 TOGETHER = 1.5
 """Mean items of a basket from which on baskets tell what goes together."""
 
@@ -42,6 +47,8 @@ class Traits:
     baskets: bool
     visits: bool
     features: bool
+    new: bool
+    """Is only to be answered what nobody has taken yet?"""
 
 
 def traits(train: Histories, asked: Requests, features: Features | None) -> Traits:
@@ -55,6 +62,7 @@ def traits(train: Histories, asked: Requests, features: Features | None) -> Trai
         baskets=train.basket is not None and len(train.items) >= TOGETHER * max(baskets, 1),
         visits=asked.here is not None,
         features=features is not None and bool(features.matrix.nnz),
+        new=asked.eligible is not None and not train.counts()[asked.eligible].any(),
     )
 
 
@@ -86,33 +94,39 @@ def fit(
 ) -> Members:
     """All members the traits allow. Raises NotEnoughData when there is no event."""
     found = Members()
-
-    def learn(name: str, trainer: NeighbourTrainer, past: Histories = train) -> Transitions | None:
+    for name, trainer, of_baskets in _taking_part(of):
+        past = train.by_basket() if of_baskets else train
         began = time.perf_counter()
         try:
             learnt = trainer.fit(past, features=features, seed=seed, threads=threads)
         except NotEnoughData as error:
             found.notes.append(f"{name}: {error}")
-            return None
+            continue
         found.seconds[name] = time.perf_counter() - began
         found.sources += _asked(name, learnt, of)
-        return learnt
-
-    learn("sequential", SequentialRules())
-    learn("itemknn", ItemKNN())
-    learn("ease", Ease())
-    if of.baskets:
-        baskets = train.by_basket()
-        learn("together", Ease(), baskets)
-        learn("beside", ItemKNN({"weighting": "cosine"}), baskets)
-    if of.features:
-        learn("content", Content())
-    if of.repeats and of.past:
-        learn("again", Again())
     if of.visits:
         _visits(found, train)
-    _trends(found, train, of)
+    if not of.new:
+        _trends(found, train, of)
     return found
+
+
+def _taking_part(of: Traits) -> Iterator[tuple[str, NeighbourTrainer, bool]]:
+    """(name, trainer, does it learn from baskets instead of shoppers)"""
+    if of.new:
+        for form in FORMS:
+            yield form, NewItems({"form": form, "neighbours": NEW}), False
+        return
+    yield "sequential", SequentialRules(), False
+    yield "itemknn", ItemKNN(), False
+    yield "ease", Ease(), False
+    if of.baskets:
+        yield "together", Ease(), True
+        yield "beside", ItemKNN({"weighting": "cosine"}), True
+    if of.features:
+        yield "content", Content(), False
+    if of.repeats and of.past:
+        yield "again", Again(), False
 
 
 def _asked(name: str, learnt: Transitions, of: Traits) -> list[Source]:
@@ -123,7 +137,11 @@ def _asked(name: str, learnt: Transitions, of: Traits) -> list[Source]:
     if of.here and name != "again":
         parts.append((" here", _here, HERE))
     return [
-        Source(name=f"{name}{part} {decay:g}", score=_Asking(learnt.matrix, pick, decay))
+        Source(
+            name=f"{name}{part} {decay:g}",
+            score=_Asking(learnt.matrix, pick, decay),
+            proposes=NEW if of.new else PROPOSED,
+        )
         for part, pick, decays in parts
         for decay in decays
     ]

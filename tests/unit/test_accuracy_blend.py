@@ -255,3 +255,15 @@ def test_members_follow_from_what_there_is():
     plain = folds.last_event(bare)
     of = members.traits(plain.train, plain.requests, planted_features())
     assert (of.repeats, of.timed, of.baskets, of.features) == (False, False, False, True)
+
+
+def test_items_nobody_took_are_told_apart_by_their_features():
+    past = planted_histories(shoppers=240)
+    fold, found = fitted(folds.new_items, past, features=planted_features())
+    assert found.traits.new
+    ranked = found.rank(fold.requests, 12)
+    chance = np.random.default_rng(0).permuted(
+        np.tile(np.flatnonzero(fold.requests.eligible), (len(ranked), 1)), axis=1
+    )
+    floor = metrics.ndcg_at_k(chance, fold.wanted, 3).mean()
+    assert metrics.ndcg_at_k(ranked, fold.wanted, 3).mean() > 1.5 * floor

@@ -284,7 +284,7 @@ def test_plain_peers_and_trainers_agree(seed):
 
     sys.path.insert(0, str(ROOT))
     try:
-        from benchmarks.accuracy import peers
+        from benchmarks.accuracy.peers import shoppers as peers
     finally:
         sys.path.remove(str(ROOT))
     from dataclasses import replace

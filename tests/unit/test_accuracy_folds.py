@@ -107,3 +107,13 @@ def test_a_cut_in_time_needs_times():
     past = histories(np.array([0]), np.array([0]), n_rows=1, n_items=1)
     with pytest.raises(ValueError, match="needs the events' times"):
         folds.after_moment(past)
+
+
+def test_new_items_are_asked_of_the_others_among_themselves():
+    past = planted_histories()
+    fold = folds.new_items(past, seed=3)
+    new = fold.requests.eligible
+    assert new.sum() == 12
+    assert not new[fold.train.items].any()
+    assert new[fold.wanted.indices].all()
+    assert not new[fold.requests.past.items].any()

@@ -8,13 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from reco_plugin.testing.neighbours import NeighbourConformance, planted_histories
+from reco_plugin.exceptions import NotEnoughData
+from reco_plugin.testing.neighbours import (
+    NeighbourConformance,
+    planted_features,
+    planted_histories,
+)
 from reco_plugin.trainers.again import Again
 from reco_plugin.trainers.content import Content
 from reco_plugin.trainers.ease import Ease, weights
 from reco_plugin.trainers.histories import histories
 from reco_plugin.trainers.itemknn import ItemKNN
 from reco_plugin.trainers.local_ridge import local_ridge
+from reco_plugin.trainers.newitems import NewItems
 from reco_plugin.trainers.sequential import SequentialRules
 from reco_plugin.trainers.trending import DAY, Trending
 from reco_plugin.trainers.visits import VisitKNN
@@ -267,3 +273,37 @@ def test_trends_agree_with_a_count_up_to_their_edges(seed, most):
 def test_a_log_without_times_has_counts_and_no_trend():
     trends = Trending().fit(past([0, 1], [0]))
     assert trends.score([10 * DAY], 1)[0].tolist() == [2, 1, 0, 0, 0]
+
+
+# --- new items -----------------------------------------------------------------------------------
+
+
+def planted_new(form):
+    """The planted log without the events of every seventh item; (known part, trainer)."""
+    mine = planted_histories(shoppers=240)
+    return mine.keep(mine.items % 7 != 0), NewItems({"form": form})
+
+
+@pytest.mark.parametrize("form", ["content", "neighbours", "factors"])
+def test_a_new_item_goes_to_those_of_its_taste(form):
+    known, trainer = planted_new(form)
+    matrix = trainer.fit(known, features=planted_features()).matrix.toarray()
+    new = np.arange(60)[::7]
+    assert not matrix[:, np.arange(60) % 7 != 0].any()
+    assert not matrix[new].any()
+    assert np.isfinite(matrix).all()
+    for item in new:
+        taste = matrix[np.arange(60) % 6 == item % 6, item].sum()
+        assert taste > 0.5 * matrix[:, item].sum() > 0
+
+
+def test_new_items_need_features_and_to_be_new():
+    known, trainer = planted_new("content")
+    with pytest.raises(NotEnoughData, match="feature"):
+        trainer.fit(known)
+    everything = past([0, 1], [1, 0], n_items=2)
+    ones = Features(matrix=sparse.csr_matrix(np.ones((2, 1), np.float32)), names=("x",))
+    with pytest.raises(NotEnoughData, match="no item without events"):
+        trainer.fit(everything, features=ones)
+    with pytest.raises(ValueError, match="must be one of"):
+        NewItems({"form": "contents"})
