@@ -27,6 +27,7 @@ class ItemAdmin(ReadOnlyAdmin):
     list_filter = (SiteFilter, "sensitive")
     search_fields = ("title",)  # shows the box
     search_help_text = gettext_lazy("A product's key, or part of its title")
+    list_deferred = ("text", "attributes", "tags", "content_hash")
     ordering = ("pk",)
     sortable_by = ()
     paginator = ShortPaginator
@@ -47,9 +48,6 @@ class ItemAdmin(ReadOnlyAdmin):
         "text",
         "synced",
     )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).defer("content_hash")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -32,13 +32,11 @@ class JobFilter(admin.SimpleListFilter):
 
 class JobLogAdmin(ReadOnlyAdmin):
     list_title = gettext_lazy("Executions of jobs")
+    list_deferred = ("report", "timings")
     list_display = ("job", "outcome_words", "started", "took", "holder", "short_error")
     list_filter = (SiteFilter, JobFilter, "outcome")
     ordering = ("-started_at",)
     paginator = ShortPaginator
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).defer("report")
 
     @admin.display(description=gettext_lazy("job"))
     def job(self, log: JobLog) -> Any:

@@ -31,6 +31,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows that people look at: nobody adds, changes or deletes one here."""
 
     list_title: Any = ""
+    list_deferred: tuple[str, ...] = ()
+    """Large columns that the list does not show, so does not read."""
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50

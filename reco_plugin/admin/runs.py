@@ -19,9 +19,6 @@ from reco_plugin.admin.pages import ReadOnlyAdmin, permitted
 from reco_plugin.admin.sites import SiteFilter, query
 from reco_plugin.models import ActiveRun, Run, RunStatus
 
-HEAVY = ("log", "config", "store_state")
-"""JSON the list does not show, so does not read."""
-
 
 class KindFilter(admin.SimpleListFilter):
     """The two kinds, without a statement that looks for them."""
@@ -38,6 +35,7 @@ class KindFilter(admin.SimpleListFilter):
 
 class RunAdmin(ReadOnlyAdmin):
     list_title = gettext_lazy("Runs")
+    list_deferred = ("log", "config", "store_state")
     list_display = (
         "title",
         "status_words",
@@ -54,7 +52,7 @@ class RunAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         runs = super().get_queryset(request)
         live = ActiveRun.objects.filter(run=OuterRef("pk"))
-        found: QuerySet[Any] = runs.annotate(is_live=Exists(live)).defer(*HEAVY)
+        found: QuerySet[Any] = runs.annotate(is_live=Exists(live))
         return found
 
     @admin.display(description=gettext_lazy("run"), ordering="pk")

@@ -66,7 +66,8 @@ class SiteFilter(admin.SimpleListFilter):
 
 
 class SiteChangeList(ChangeList):
-    """A list of one site's rows."""
+    """A list of one site's rows, without the columns its admin defers."""
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
-        return super().get_queryset(request, *args, **kwargs).filter(site=chosen(request))
+        rows = super().get_queryset(request, *args, **kwargs).filter(site=chosen(request))
+        return rows.defer(*getattr(self.model_admin, "list_deferred", ()))

@@ -143,18 +143,17 @@ def test_nothing_sticks_out_on_a_telephone(operator: Page, telephone: Page) -> N
         assert telephone.evaluate("document.documentElement.scrollWidth") <= 360, path
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_every_control_has_a_name(operator: Page, path: str) -> None:
+NAMELESS = """() => [...document.querySelectorAll('main a, main button, main svg[role=img]')]
+    .filter(e => !(e.textContent.trim() || e.getAttribute('aria-label') || e.title))
+    .map(e => e.outerHTML.slice(0, 120))"""
+LEVELS = "() => [...document.querySelectorAll('main h1, main h2, main h3')].map(e => +e.tagName[1])"
+
+
+def test_every_control_has_a_name_and_headings_skip_no_level(operator: Page) -> None:
     """What a screen reader would say of links, buttons and drawings is never nothing."""
-    operator.goto(path)
-    nameless = operator.evaluate(
-        """() => [...document.querySelectorAll('main a, main button, main svg[role=img]')]
-        .filter(e => !(e.textContent.trim() || e.getAttribute('aria-label') || e.title))
-        .map(e => e.outerHTML.slice(0, 120))"""
-    )
-    assert nameless == []
-    levels = operator.evaluate(
-        "() => [...document.querySelectorAll('main h1, main h2, main h3')].map(e => +e.tagName[1])"
-    )
-    assert levels[0] == 1
-    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    for path in PAGES:
+        operator.goto(path)
+        assert operator.evaluate(NAMELESS) == [], path
+        levels = operator.evaluate(LEVELS)
+        assert levels[0] == 1, path
+        assert all(after - before <= 1 for before, after in itertools.pairwise(levels)), path

@@ -418,6 +418,16 @@ def test_the_statements_of_a_page_do_not_grow_with_its_rows(
         told(client, path)
 
 
+def test_a_run_in_full_is_read_in_one_statement(
+    rights: Rights, django_assert_max_num_queries: object
+) -> None:
+    client = rights.operator(*VIEW)
+    run = adminshop.run()
+    adminshop.live(run)
+    with django_assert_max_num_queries(4):  # type: ignore[operator]
+        told(client, f"/admin/reco/run/{run.pk}/change/")  # session, user, run, what is live
+
+
 def test_a_run_of_another_shop_can_still_be_opened(operator: Client) -> None:
     told(operator, f"/admin/reco/run/{adminshop.run(site=2).pk}/change/")
 
