@@ -26,8 +26,8 @@ def attempt(
     """Run `work` (which writes `size` rows) under RECO_WRITE_TIMEOUT_MS; False if it is still to be done.
 
     What the database refuses because it is slow, locked or down goes to the background thread (if
-    `puts_off`); while writes are given up it goes there at once. Never raises, but under
-    RECO_DEBUG_RAISE.
+    `puts_off`); while writes are given up it goes there at once. Never raises; RECO_DEBUG_RAISE lets
+    through what is wrong with the work itself.
     """
     try:
         _guarded(work, conf.settings.WRITE_TIMEOUT_MS)
@@ -36,16 +36,15 @@ def attempt(
             later(work, site=site, size=size, delay=refused.seconds)
         return False
     except Exception as error:
-        if not is_passing(error):
-            drops.count("write_failed", site, size)
-            _tell("could not be written", error, name, site, size)
-        else:
+        if is_passing(error):
             _tell("could not be written yet", error, name, site, size)
             if puts_off:
                 later(work, site=site, size=size, delay=background.PAUSES[0])
+            return False
+        drops.count("write_failed", site, size)
+        _tell("could not be written", error, name, site, size)
         if conf.settings.DEBUG_RAISE:
             raise
-        return not is_passing(error)
     return True
 
 
