@@ -6,7 +6,10 @@ import datetime as dt
 import os
 import subprocess
 import sys
+import threading
+import time
 import uuid
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -157,6 +160,42 @@ def test_a_helper_takes_shards():
 def test_outside_a_worker_nobody_is_asked_for_help(sent):
     work_split.send(sender=Shard, name="sync_items", site=1, shards=5)
     assert sent == []
+
+
+def test_r03_a_silent_broker_does_not_hold_up_the_job_that_asks_for_help(monkeypatch):
+    """It takes the connection and never answers."""
+    answers, asked = threading.Event(), threading.Event()
+
+    def hang(self, name, args=None, kwargs=None, **options):
+        asked.set()
+        assert answers.wait(10)
+
+    monkeypatch.setattr(celery.Celery, "send_task", hang)
+    worker = SimpleNamespace(request=SimpleNamespace(is_eager=False))
+    monkeypatch.setattr(tasks, "current_task", worker)
+    began = time.monotonic()
+    work_split.send(sender=Shard, name="sync_items", site=1, shards=2)
+    took = time.monotonic() - began
+    assert asked.wait(5)
+    answers.set()
+    assert took < 5
+
+
+def test_a_worker_asks_for_one_helper_less_than_there_are_shards(monkeypatch, settings):
+    counted = threading.Semaphore(0)
+
+    def send(self, name, args=None, kwargs=None, **options):
+        assert (name, args) == ("reco.help_out", [1])
+        counted.release()
+
+    monkeypatch.setattr(celery.Celery, "send_task", send)
+    worker = SimpleNamespace(request=SimpleNamespace(is_eager=False))
+    monkeypatch.setattr(tasks, "current_task", worker)
+    settings.RECO_HELPERS = 9
+    work_split.send(sender=Shard, name="sync_items", site=1, shards=3)
+    assert counted.acquire(timeout=5)
+    assert counted.acquire(timeout=5)
+    assert not counted.acquire(timeout=0.1)
 
 
 def test_a_broker_that_refuses_hinders_neither_the_tick_nor_a_job(monkeypatch, caplog):
