@@ -62,27 +62,32 @@ class OrderReport:
         return said
 
 
-def sync_orders(site: int | None = None, progress: Progress | None = None) -> OrderReport:
+def sync_orders(
+    site: int | None = None, progress: Progress | None = None, *, dry_run: bool = False
+) -> OrderReport:
     """Read what changed since the last sync, then the status of recent orders once more.
 
-    Safe to break off: the mark moves on with every page, and no event is written twice. Raises
-    MappingError without RECO_ORDERS, or when its paths lead nowhere.
+    A dry run writes nothing and leaves the mark where it is. Safe to break off: the mark moves on with
+    every page, and no event is written twice. Raises MappingError without RECO_ORDERS, or when its
+    paths lead nowhere.
     """
     mapping = order_mapping()
     site = backends.site() if site is None else site
-    report = OrderReport()
+    report = OrderReport(dry_run=dry_run)
     cursor = _cursor(mapping, site)
     by = mapping.mark_path
     start = _start(cursor, by)
     for page in mapping.pages(by, ours(mapping), start, site=site):
         take(mapping, page, site, report, EventSource.ORDER_SYNC)
-        _move_on(cursor, by, page)
+        if not dry_run:
+            _move_on(cursor, by, page)
         tell(progress, "orders", report.read)
     for page in _recent(mapping, by, start, site):
         take(mapping, page, site, report, EventSource.ORDER_SYNC, is_first_reading=False)
         tell(progress, "recent orders", report.read)
-    cursor.save()
-    drops.flush()
+    if not dry_run:
+        _save(cursor)
+        drops.flush()
     return report
 
 
@@ -144,9 +149,17 @@ def _recent(mapping: OrderMapping, by: str, start: Any, site: int) -> Iterator[O
 
 
 def _cursor(mapping: OrderMapping, site: int) -> OrderCursor:
+    """The row that holds the mark; a new one is not saved yet."""
     name = f"{type(mapping).__module__}.{type(mapping).__qualname__}"[-255:]
     rows = OrderCursor.objects.using(conf.settings.DATABASE)
-    return rows.get_or_create(site=site, mapping=name)[0]
+    found = rows.filter(site=site, mapping=name).first()
+    return found or OrderCursor(site=site, mapping=name)
+
+
+def _save(cursor: OrderCursor) -> None:
+    """Write the mark; of two syncs that begin at once the later word stands."""
+    rows = OrderCursor.objects.using(conf.settings.DATABASE)
+    rows.update_or_create(site=cursor.site, mapping=cursor.mapping, defaults={"mark": cursor.mark})
 
 
 def _start(cursor: OrderCursor, by: str) -> Any:
@@ -168,7 +181,7 @@ def _move_on(cursor: OrderCursor, by: str, page: OrderPage) -> None:
         cursor.mark = {"by": by, "at": min(at, clock.now()).isoformat()}
     elif isinstance(value, int):
         cursor.mark = {"by": by, "key": value}
-    cursor.save()
+    _save(cursor)
 
 
 def read_from(mapping: OrderMapping, site: int, moment: dt.datetime, last: Key | None) -> None:
@@ -178,7 +191,7 @@ def read_from(mapping: OrderMapping, site: int, moment: dt.datetime, last: Key |
         cursor.mark = {"by": by, "at": moment.isoformat()}
     elif isinstance(last, int):
         cursor.mark = {"by": by, "key": last}
-    cursor.save()
+    _save(cursor)
 
 
 def _listed(counts: Counter[str]) -> str:

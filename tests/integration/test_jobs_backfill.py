@@ -122,6 +122,19 @@ def test_a_backfill_of_some_days_leaves_the_mark_alone() -> None:
     assert not OrderCursor.objects.exists()
 
 
+def test_a_dry_sync_writes_nothing_and_leaves_the_mark() -> None:
+    sell(2)
+    out = io.StringIO()
+    call_command("reco_sync_orders", "--dry-run", stdout=out)
+    assert "2 purchases and 0 refunds would be new" in out.getvalue()
+    assert Interaction.objects.count() == OrderCursor.objects.count() == 0
+    assert sync_orders().purchases == 2
+    mark = OrderCursor.objects.get().mark
+    sell(1, prefix="more ")
+    assert sync_orders(dry_run=True).purchases == 1
+    assert OrderCursor.objects.get().mark == mark
+
+
 def test_the_order_sync_as_a_job() -> None:
     sell(2)
     done = execute("sync_orders")

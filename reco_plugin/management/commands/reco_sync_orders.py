@@ -22,13 +22,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--site", type=int, help="number of the shop (default: RECO_SITE)")
+        parser.add_argument("--dry-run", action="store_true", help="say what would be new")
         parser.add_argument("--json", action="store_true", help="report as one JSON object")
         parser.add_argument("--no-progress", action="store_true", help="no progress bar")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             with Bars(quiet=options["no_progress"]) as bars:
-                report = sync_orders(options["site"], None if bars.quiet else bars)
+                report = sync_orders(
+                    options["site"],
+                    None if bars.quiet else bars,
+                    dry_run=options["dry_run"],
+                )
         except (RecoError, DatabaseError) as error:
             raise CommandError(f"The orders could not be read: {error}") from error
         self.stdout.write(
