@@ -18,7 +18,7 @@ from reco_plugin.exceptions import AlreadyRunning, JobTimedOut, LeaseLost, RecoE
 from reco_plugin.jobs import lease
 from reco_plugin.jobs.record import reconnect
 from reco_plugin.jobs.schedule import JobSpec, back_off, interval, specs, standing, time_limit
-from reco_plugin.jobs.work import Work
+from reco_plugin.jobs.work import JobFailed, Work
 from reco_plugin.models import Job, JobLog, Outcome
 from reco_plugin.signals import job_finished
 from reco_plugin.stores.base import Progress
@@ -125,10 +125,9 @@ def _run(spec: JobSpec, work: Work) -> Execution:
     outcome, error = Outcome.DONE, ""
     try:
         work.report.update(spec.work(work))
-    except Exception as raised:
+    except Exception as raised:  # noqa: BLE001 - told in the row, the log and the answer
         outcome, error = _outcome(raised), _words(raised)
-        level = logging.WARNING if isinstance(raised, RecoError) else logging.ERROR
-        log.log(level, "job %s of site %s: %s", work.name, work.site, error, exc_info=raised)
+        _log_error(work, raised)
     except BaseException as raised:
         _interrupted(work, raised)
         raise
@@ -152,6 +151,12 @@ def _run(spec: JobSpec, work: Work) -> Execution:
         report=work.report,
     )
     return told
+
+
+def _log_error(work: Work, error: Exception) -> None:
+    if not isinstance(error, JobFailed):
+        level = logging.WARNING if isinstance(error, RecoError) else logging.ERROR
+        log.log(level, "job %s of site %s: %s", work.name, work.site, error, exc_info=error)
 
 
 def _outcome(error: Exception) -> Outcome:

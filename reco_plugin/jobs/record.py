@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from reco_plugin import clock, conf
 from reco_plugin.exceptions import JobTimedOut, LeaseLost, RecoError
@@ -71,18 +71,14 @@ def recorded(run: Run, stages: Stages, *, fence: Fence = unfenced) -> Iterator[N
         yield
     except LeaseLost:
         raise
-    except JobTimedOut as error:
-        _fail(run, str(error))
-        _finish(run, stages, fence)
-        raise
-    except Exception as error:
-        log.log(_level(error), "run %s failed: %s", run.pk, error, exc_info=error)
-        _fail(run, _words(error))
     except BaseException as error:
-        _fail(run, f"Interrupted ({type(error).__name__}).")
+        _fail(run, _words(error))
         _finish(run, stages, fence)
-        raise
-    _finish(run, stages, fence)
+        if isinstance(error, JobTimedOut) or not isinstance(error, Exception):
+            raise
+        log.log(_level(error), "run %s failed: %s", run.pk, error, exc_info=error)
+    else:
+        _finish(run, stages, fence)
 
 
 def outcome(run: Run) -> dict[str, Any]:
@@ -98,7 +94,9 @@ def _level(error: Exception) -> int:
     return logging.WARNING if isinstance(error, RecoError) else logging.ERROR
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
+    if not isinstance(error, Exception):
+        return f"Interrupted ({type(error).__name__})."
     if isinstance(error, RecoError):
         return str(error)
     if isinstance(error, MemoryError):
@@ -119,7 +117,7 @@ def _finish(run: Run, stages: Stages, fence: Fence) -> None:
     reconnect()
     try:
         save(run, fence)
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         log.exception("run %s: its end (%s) could not be written", run.pk, run.status)
         return
     training_finished.send_robust(sender=Run, run=run)

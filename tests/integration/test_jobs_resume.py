@@ -253,3 +253,24 @@ def test_in_a_shop_without_time_zones(fits, settings):
     assert execute("train", only_if_due=True).outcome == "done"
     assert fits == []
     assert execute("train", only_if_due=True).skipped == "not due"
+
+
+def test_a_deployment_ends_a_training_and_another_process_goes_on_with_it(fits):
+    """SIGTERM, as `reco_tick --loop` turns it into SystemExit: the lease is free at once."""
+
+    def ended(stage: str, **_: Any) -> None:
+        if stage == "publish":
+            raise SystemExit(143)
+
+    job_stage_entered.connect(ended)
+    try:
+        with pytest.raises(SystemExit):
+            execute("train")
+    finally:
+        job_stage_entered.disconnect(ended)
+    run = Run.objects.get()
+    assert (run.status, run.error) == (RunStatus.FAILED, "Interrupted (SystemExit).")
+    fits.clear()
+    assert execute("train", only_if_due=True).outcome == "done"
+    assert fits == []
+    assert active_run(1, "personal") == run
