@@ -79,7 +79,7 @@ def gather(
     requests: Requests, sources: Sequence[Source], facts: Sequence[Facts]
 ) -> Iterator[Evidence]:
     """Evidence of the requests, some at a time, in order."""
-    batch = max(1, min(512, BATCH_NUMBERS // max(requests.n_items, 1)))
+    batch = max(1, min(512, BATCH_NUMBERS // max(requests.n_items, 1), len(requests)))
     table = np.zeros((batch, requests.n_items), np.float32)
     for start in range(0, len(requests), batch):
         part = requests.select(np.arange(start, min(start + batch, len(requests))))

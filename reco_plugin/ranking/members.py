@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse
@@ -22,12 +22,14 @@ from reco_plugin.trainers.newitems import FORMS, NewItems
 from reco_plugin.trainers.sequential import SequentialRules
 from reco_plugin.trainers.transitions import NeighbourTrainer, Transitions, query
 from reco_plugin.trainers.trending import Trending, Trends
-from reco_plugin.trainers.visits import VisitKNN
+from reco_plugin.trainers.visits import VisitIndex, VisitKNN
 from reco_plugin.types import Features
 
 DECAYS = (1.0, 0.8, 0.4)
 """Weights of a basket relative to the next newer one: all alike, fading, and hardly more than the newest."""
 HERE = (1.0, 0.5)
+REACHES = (0.0, 3.0)
+"""Of the votes of like visits: all their items alike, and those near what is shared."""
 PROPOSED = 50
 """Candidates of a source for a request."""
 NEW = 2_000
@@ -162,12 +164,26 @@ def _here(requests: Requests) -> Histories:
     return requests.here
 
 
+class _Visits:
+    """Two readings of the same neighbours: those of the last requests are kept for the second."""
+
+    def __init__(self, index: VisitIndex) -> None:
+        self.index = index
+        self._last: tuple[Requests, list[sparse.csr_matrix]] | None = None
+
+    def read(self, requests: Requests, which: int) -> sparse.csr_matrix:
+        last = self._last
+        if last is None or last[0] is not requests:
+            last = (requests, self.index.scores(_here(requests), REACHES))
+            self._last = last
+        return last[1][which].copy()
+
+
 def _visits(found: Members, train: Histories) -> None:
     began = time.perf_counter()
-    index = VisitKNN().fit(train)
-    near = replace(index, config=VisitKNN({"reach": 3.0}).config)
-    found.sources.append(Source(name="visits", score=lambda asked: index.score(_here(asked))))
-    found.sources.append(Source(name="visits near", score=lambda asked: near.score(_here(asked))))
+    visits = _Visits(VisitKNN().fit(train))
+    found.sources.append(Source(name="visits", score=lambda asked: visits.read(asked, 0)))
+    found.sources.append(Source(name="visits near", score=lambda asked: visits.read(asked, 1)))
     found.seconds["visits"] = time.perf_counter() - began
 
 

@@ -6,7 +6,8 @@ of it and no more, however long the log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -69,19 +70,32 @@ class VisitIndex:
 
     def score(self, here: Histories) -> sparse.csr_matrix:
         """float32 CSR (n, n_items) for visits still going on; a row without known items is empty."""
+        return self.scores(here, (self.config.reach,))[0]
+
+    def scores(self, here: Histories, reaches: Sequence[float]) -> list[sparse.csr_matrix]:
+        """The same for several reaches, at little more than the cost of one."""
         found = [
-            self.score_one(here.items[start:stop])
-            for start, stop in zip(here.starts[:-1], here.starts[1:], strict=True)
+            self._voted(here.items[start:stop], reaches)
+            for start, stop in itertools.pairwise(here.starts)
         ]
         starts = np.concatenate([[0], np.cumsum([len(items) for items, _ in found])])
         items = np.concatenate([items for items, _ in found]) if found else np.zeros(0, np.int64)
-        values = np.concatenate([values for _, values in found]) if found else np.zeros(0)
-        return sparse.csr_matrix(
-            (values.astype(np.float32), items, starts), shape=(len(here), self.n_items)
-        )
+        shape = (len(here), self.n_items)
+        values = np.zeros((len(reaches), 0)) if not found else np.hstack([one for _, one in found])
+        return [
+            sparse.csr_matrix((row.astype(np.float32), items.copy(), starts.copy()), shape=shape)
+            for row in values
+        ]
 
     def score_one(self, visit: Ints) -> tuple[_Places, npt.NDArray[np.float64]]:
         """(items ascending, scores) of one visit, oldest item first."""
+        items, values = self._voted(visit, (self.config.reach,))
+        return items, values[0]
+
+    def _voted(
+        self, visit: Ints, reaches: Sequence[float]
+    ) -> tuple[_Places, npt.NDArray[np.float64]]:
+        """(items ascending, scores (len(reaches), items))"""
         length = len(visit)
         own, last = np.unique(visit[::-1], return_index=True)
         place = length - last
@@ -94,9 +108,15 @@ class VisitIndex:
         np.maximum.at(latest, rows[common], place[shared[common]])
         votes = likeness * np.maximum(0.0, 1.0 - self.config.fade * (length - latest))
         values = votes[rows] * self.rarity[theirs]
-        if self.config.reach:
-            values *= self._nearness(at, rows, common, place[shared], latest)
-        return self._summed(theirs, values, own)
+        distance = self._distance(at, rows, common, place[shared], latest) if any(reaches) else None
+        items, to = np.unique(theirs, return_inverse=True)
+        summed = np.stack(
+            [_sums(to, _fading(values, distance, reach), len(items)) for reach in reaches]
+        )
+        kept = summed[0] > 0
+        if not self.config.itself:
+            kept &= ~np.isin(items, own)
+        return items[kept].astype(np.int64), summed[:, kept]
 
     def _neighbours(
         self, own: npt.NDArray[Any], weights: npt.NDArray[Any]
@@ -110,25 +130,14 @@ class VisitIndex:
             visits, likeness = visits[best], likeness[best]
         return visits.astype(np.int64), likeness
 
-    def _nearness(
+    def _distance(
         self, at: _Places, rows: _Places, common: Any, place: _Places, latest: _Places
-    ) -> npt.NDArray[np.float64]:
-        """exp(-distance / reach) from the neighbour's place of the newest shared item."""
+    ) -> npt.NDArray[np.int64]:
+        """Steps from the neighbour's place of the newest shared item."""
         anchor = np.zeros(len(latest), np.int64)
         newest = common & (place == latest[rows])
         anchor[rows[newest]] = self.places[at[newest]]
-        distance = np.abs(self.places[at] - anchor[rows])
-        return np.asarray(np.exp(-distance / self.config.reach))
-
-    def _summed(
-        self, items: npt.NDArray[Any], values: npt.NDArray[Any], own: npt.NDArray[Any]
-    ) -> tuple[_Places, npt.NDArray[np.float64]]:
-        distinct, place = np.unique(items, return_inverse=True)
-        summed = _sums(place, values, len(distinct))
-        kept = summed > 0
-        if not self.config.itself:
-            kept &= ~np.isin(distinct, own)
-        return distinct[kept].astype(np.int64), summed[kept]
+        return np.asarray(np.abs(self.places[at] - anchor[rows]), dtype=np.int64)
 
 
 class VisitKNN:
@@ -198,6 +207,14 @@ def _gather(starts: _Places, rows: npt.NDArray[Any]) -> tuple[_Places, _Places]:
     which = np.repeat(np.arange(len(rows)), counts)
     offset = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
     return starts[rows][which] + offset, which
+
+
+def _fading(
+    values: npt.NDArray[Any], distance: npt.NDArray[np.int64] | None, reach: float
+) -> npt.NDArray[Any]:
+    if not reach or distance is None:
+        return values
+    return np.asarray(values * np.exp(-distance / reach))
 
 
 def _sums(place: npt.NDArray[Any], values: npt.NDArray[Any], size: int) -> npt.NDArray[np.float64]:
