@@ -1,7 +1,7 @@
 """Delete many rows a few at a time, so that nobody waits for it and nobody notices.
 
-Each batch is a short transaction of its own; after it comes a pause as long as the batch took, so that
-at most half of one of the database's cores is ever ours.
+Each batch is a short transaction of its own; after it comes a pause twice as long as the batch took, so
+that at most a third of one of the database's cores is ever ours.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.db import OperationalError, connections, transaction
 from django.db.models import QuerySet
 
 BATCH = 1_000
-PAUSE = 1.0
+PAUSE = 2.0
 """Seconds of rest for each second of work."""
 LOCK_TIMEOUT_MS = 200
 """Longest a batch waits for a row that somebody else is changing."""
