@@ -6,6 +6,7 @@ that of comparing all with all, so it is split among the workers.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.db import transaction
@@ -19,6 +20,9 @@ from reco_plugin.jobs.shards import split_and_run
 from reco_plugin.jobs.work import Work
 from reco_plugin.models import Run, RunStatus
 from reco_plugin.stores.base import Progress
+
+KEPT = dt.timedelta(days=1)
+"""Lists of the same vectors are as good later: a job that ran out of time goes on where it ended."""
 
 
 def work(work: Work) -> dict[str, Any]:
@@ -39,7 +43,11 @@ def work(work: Work) -> dict[str, Any]:
         return {"run": run.pk, "lists": len(space), "note": "Nothing changed since."}
     with work.stage("lists"):
         found = split_and_run(
-            work, _payloads(run, space, depth), ShardScoring({run.pk: space}), stage="lists"
+            work,
+            _payloads(run, space, depth),
+            ShardScoring({run.pk: space}),
+            stage="lists",
+            fresh=KEPT,
         )
     with work.stage("use"):
         _use(work, run, known)
@@ -74,7 +82,8 @@ class ShardScoring:
 
 def _payloads(run: Run, space: Directions, depth: int) -> list[dict[str, Any]]:
     size = max(1, conf.settings.SHARD_ITEMS)
-    return [{"run": run.pk, "depth": depth, **part} for part in space.ranges(size) if part["rows"]]
+    same = {"run": run.pk, "depth": depth, "of": space.fingerprint}
+    return [{**same, **part} for part in space.ranges(size) if part["rows"]]
 
 
 def _use(work: Work, run: Run, known: dict[str, Any]) -> None:

@@ -43,24 +43,30 @@ DOERS: Mapping[str, str] = {
 """Per job a class whose instances do its shards; one instance serves one session of helping."""
 
 FRESH = dt.timedelta(hours=1)
-"""What a job that died had done longer ago is done again."""
+"""What a job that died had done longer ago is done again, since the shop has changed meanwhile."""
 PATIENCE = (0.05, 1.0)
 """Seconds between two looks at what others are doing: at first, at most."""
 
 
 def split_and_run(
-    work: Work, payloads: Sequence[Mapping[str, Any]], do: Do, *, stage: str = "shards"
+    work: Work,
+    payloads: Sequence[Mapping[str, Any]],
+    do: Do,
+    *,
+    stage: str = "shards",
+    fresh: dt.timedelta = FRESH,
 ) -> list[dict[str, Any]]:
     """Do all of `payloads` together with whoever helps; returns their results in order.
 
-    A job that was taken over, or failed, goes on with what is done, where its payloads are the same.
+    A job that was taken over, or failed, goes on with what was done `fresh`ly, where its payloads are
+    the same.
     `rows` in a payload says how much it counts in the progress. Raises ShardFailed when one failed
     three times, besides what `work.check` raises.
     """
     wanted = [json.loads(json.dumps(dict(payload))) for payload in payloads]
     if not wanted:
         return []
-    batch = _opened(work, wanted)
+    batch = _opened(work, wanted, fresh)
     if len(wanted) > 1:
         told: dict[str, Any] = {"name": work.name, "site": work.site, "shards": len(wanted)}
         work_split.send_robust(sender=Shard, **told)
@@ -93,7 +99,7 @@ def open_shards(site: int) -> int:
 # --- the batch -----------------------------------------------------------------------------------
 
 
-def _opened(work: Work, wanted: list[dict[str, Any]]) -> uuid.UUID:
+def _opened(work: Work, wanted: list[dict[str, Any]], fresh: dt.timedelta) -> uuid.UUID:
     """The batch to work on: the one a predecessor left, if it is the same work, or a new one."""
     batch = _left(work, wanted) or uuid.uuid4()
     ours = claims.rows().filter(site=work.site, job=work.name)
@@ -102,7 +108,7 @@ def _opened(work: Work, wanted: list[dict[str, Any]]) -> uuid.UUID:
         ours.exclude(batch=batch).delete()
         if not _of(batch).exists():
             claims.rows().bulk_create(_shards(work, batch, wanted))
-        _of(batch).filter(done_at__lt=Now() - FRESH).update(done_at=None, token=None)
+        _of(batch).filter(done_at__lt=Now() - fresh).update(done_at=None, token=None)
         _of(batch).filter(done_at=None).update(attempts=0)
     work.keep(batch=str(batch))
     return batch

@@ -205,6 +205,13 @@ def test_what_was_done_long_ago_is_done_again(work, do):
     assert sorted(do.done) == [0, 3, 4]
 
 
+def test_a_job_whose_results_keep_goes_on_with_old_ones(work, do):
+    died_after(work, 3)
+    Shard.objects.filter(number=0).update(done_at=long_ago())
+    split_and_run(work, numbers(5), do, fresh=dt.timedelta(days=1))
+    assert sorted(do.done) == [3, 4]
+
+
 def test_other_work_than_that_which_was_left_starts_anew(work, do):
     died_after(work, 3)
     assert len(split_and_run(work, numbers(6), do)) == 6
@@ -327,7 +334,7 @@ def test_many_workers_never_do_the_same_shard(work, do):
 
     counts: list[int] = []
     start = threading.Barrier(8)
-    batch = shards._opened(work, numbers(60))
+    batch = shards._opened(work, numbers(60), shards.FRESH)
     threads = [threading.Thread(target=helper) for _ in range(8)]
     for thread in threads:
         thread.start()
