@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.accuracy import attributes, compare, peers, protocols, reading, statement
 from benchmarks.accuracy.compare import Measured
 from benchmarks.accuracy.protocols import Protocol
@@ -50,10 +52,18 @@ def _run(told: argparse.Namespace) -> int:
     if fold is None or not len(fold.requests) or not len(fold.train.items):
         print(refusal or statement.empty(protocol), file=sys.stderr)
         return 2
+    fold = _drawn(fold, told.most, told.seed)
     for sentence in statement.remarks(log, protocol, fold):
         print(sentence, file=sys.stderr)
     found = measured(fold, protocol, told, features)
     return _shown(list(compare.lines(found, protocol, bar=told.bar, seed=told.seed)), told.json)
+
+
+def _drawn(fold: Fold, most: int, seed: int) -> Fold:
+    if not most or len(fold.requests) <= most:
+        return fold
+    rows = np.random.default_rng(seed).choice(len(fold.requests), most, replace=False)
+    return fold.select(np.sort(rows))
 
 
 def _features(told: argparse.Namespace, log: reading.Log) -> Features | None:
@@ -148,6 +158,9 @@ def _parser() -> argparse.ArgumentParser:
         "--ablations",
         action="store_true",
         help="also the pipeline without times, or without history",
+    )
+    parser.add_argument(
+        "--most", type=int, default=0, help="ask at most this many, drawn by seed; 0: all"
     )
     parser.add_argument("--bar", type=float, default=BAR, help="what the ratio must reach")
     parser.add_argument("--seed", type=int, default=0)

@@ -8,9 +8,12 @@ of it. Nothing here knows which log it is, and no setting is fitted to one.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from reco_plugin.ranking import logit, members
 from reco_plugin.ranking.evidence import Evidence, gather, names, plain
@@ -19,12 +22,17 @@ from reco_plugin.ranking.logit import Logit
 from reco_plugin.ranking.members import Members, Traits
 from reco_plugin.ranking.requests import Requests
 from reco_plugin.trainers.histories import Histories
-from reco_plugin.types import Features, Ints
+from reco_plugin.types import Features, Floats, Ints
 
 ASKED = 4_000
 """Most requests the ranker learns from."""
-CANDIDATES = 1_500_000
-"""Most candidates it learns from, a bound on memory."""
+ENOUGH = 1_500
+"""Requests below which it learns from earlier cuts too, each inside what the one before left to learn from."""
+FOLDS = 4
+"""Most cuts."""
+OTHERS = 150
+"""Candidates of a list, beside those that were wanted, that it learns from: a draw of all, which leaves the
+weights of a conditional logit where they are (McFadden 1978)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +59,18 @@ class Blend:
         return dict(zip(columns, self.ranker.weights.tolist(), strict=True))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lists:
+    """What was on offer, one list after another."""
+
+    features: Floats
+    """(c, f)"""
+    counts: npt.NDArray[np.int64]
+    """(lists,) candidates of each."""
+    taken: npt.NDArray[np.bool_]
+    """(c,)"""
+
+
 def fit(
     past: Histories,
     cut: Cut,
@@ -65,50 +85,79 @@ def fit(
     Raises NotEnoughData when nothing happened in `past`.
     """
     of = members.traits(past, asked, features)
+    told = partial(members.fit, of=of, features=features, seed=seed, threads=threads)
     began = time.perf_counter()
-    ranker = _ranker(cut(past), past, of, features=features, seed=seed, threads=threads)
-    tuned = time.perf_counter()
-    final = members.fit(past, of, features=features, seed=seed, threads=threads)
+    final = told(past)
+    fitted = time.perf_counter()
+    ranker = _ranker(_lists(past, cut, told, final, seed), final)
     done = time.perf_counter()
     return Blend(
         members=final,
         ranker=ranker,
         traits=of,
-        seconds={"ranker": tuned - began, "members": done - tuned, "whole": done - began},
+        seconds={"members": fitted - began, "ranker": done - fitted, "whole": done - began},
     )
 
 
-def _ranker(
-    fold: Fold,
-    whole: Histories,
-    of: Traits,
-    *,
-    features: Features | None,
+def _lists(
+    past: Histories,
+    cut: Cut,
+    fit_members: Callable[[Histories], Members],
+    final: Members,
     seed: int,
-    threads: int,
-) -> Logit:
-    past = fold.train if len(fold.train.items) else whole
-    found = members.fit(past, of, features=features, seed=seed, threads=threads)
-    rows = np.arange(len(fold.requests))
-    if len(rows) > ASKED:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, ASKED, replace=False))
-    return learn(fold.select(rows), found)
+) -> Iterator[Lists]:
+    """Lists of cuts of the past, newest first, until there are enough."""
+    columns, asked = names(final.sources, final.facts), 0
+    for _ in range(FOLDS):
+        fold = cut(past)
+        if asked >= ENOUGH or not len(fold.requests) or not len(fold.train.items):
+            return
+        found = fit_members(fold.train)
+        if names(found.sources, found.facts) != columns:
+            return  # too little is left for a member that takes part in the whole
+        yield from lists(_drawn(fold, seed), found, seed=seed)
+        asked += len(fold.requests)
+        past = fold.train
 
 
-def learn(fold: Fold, found: Members) -> Logit:
-    """The ranker that makes what happened in the fold most likely."""
-    prior = plain(found.sources, found.facts)
-    if not len(fold.requests):
-        return Logit(weights=prior, likelihood=0.0, rounds=0)
-    kept: list[Evidence] = []
+def lists(fold: Fold, found: Members, *, seed: int = 0) -> Iterator[Lists]:
+    """What was on offer to each request of the fold and what was taken, where anything was."""
+    random, start = np.random.default_rng(seed), 0
     for evidence in gather(fold.requests, found.sources, found.facts):
-        kept.append(evidence)
-        if sum(len(one.items) for one in kept) > CANDIDATES:
-            break
-    whole = Evidence(
-        counts=np.concatenate([one.counts for one in kept]),
-        items=np.concatenate([one.items for one in kept]),
-        features=np.concatenate([one.features for one in kept]),
+        stop = start + len(evidence.counts)
+        taken = evidence.marked(fold.wanted[start:stop])
+        kept = _kept(evidence, taken, random)
+        counts = np.bincount(evidence.rows[kept], minlength=len(evidence.counts))
+        yield Lists(features=evidence.features[kept], counts=counts[counts > 0], taken=taken[kept])
+        start = stop
+
+
+def _kept(
+    evidence: Evidence, taken: npt.NDArray[np.bool_], random: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """What was taken and a draw of the others, of requests that took anything on offer."""
+    told = np.bincount(evidence.rows, weights=taken, minlength=len(evidence.counts)) > 0
+    odds = np.minimum(OTHERS / np.maximum(evidence.counts, 1), 1.0)
+    drawn = random.random(len(taken)) < odds[evidence.rows]
+    return np.asarray((taken | drawn) & told[evidence.rows])
+
+
+def _drawn(fold: Fold, seed: int) -> Fold:
+    if len(fold.requests) <= ASKED:
+        return fold
+    rows = np.random.default_rng(seed).choice(len(fold.requests), ASKED, replace=False)
+    return fold.select(np.sort(rows))
+
+
+def _ranker(found: Iterator[Lists], final: Members) -> Logit:
+    """The ranker that makes what happened most likely; a plain blend when nothing is known of that."""
+    prior = plain(final.sources, final.facts)
+    kept = [one for one in found if len(one.counts)]
+    if not kept:
+        return Logit(weights=prior, likelihood=0.0, rounds=0)
+    return logit.fit(
+        np.concatenate([one.features for one in kept]),
+        np.concatenate([one.counts for one in kept]),
+        np.concatenate([one.taken for one in kept]),
+        prior=prior,
     )
-    told = whole.marked(fold.wanted[: len(whole.counts)])
-    return logit.fit(whole.features, whole.counts, told, prior=prior)

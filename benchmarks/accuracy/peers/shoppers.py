@@ -49,13 +49,19 @@ def likeness(taken: sparse.csr_matrix, k: int, weighting: str, k1: float, b: flo
         weighted = items @ sparse.diags(rarity) if weighting == "tfidf" else items
         size = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
         weighted = sparse.diags(1 / np.maximum(size, 1e-12)) @ weighted
-    found = (weighted @ weighted.T).tocsr()
+    weighted, other = weighted.tocsr(), weighted.T.tocsr()
+    size = weighted.shape[0]
+    parts = [_best_of(weighted[at : at + 1_000] @ other, k) for at in range(0, size, 1_000)]
+    return sparse.vstack(parts, format="csr", dtype=np.float32)
+
+
+def _best_of(found: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
     for row in range(found.shape[0]):
         values = found.data[found.indptr[row] : found.indptr[row + 1]]
         if len(values) > k:
             values[values < np.partition(values, len(values) - k)[len(values) - k]] = 0
     found.eliminate_zeros()
-    return found.astype(np.float32)
+    return found
 
 
 def item_knn(fold: Fold, told: tuple[int, str, float, float, float]) -> Rank:
