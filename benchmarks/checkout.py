@@ -45,7 +45,7 @@ class Fault:
 
 def run(bench: Bench) -> Iterator[Row]:
     """Four rows for each fault: median, slowest, outcome, and how long the worker was held."""
-    rounds = 3 if bench.quick else 25
+    rounds = 3 if bench.quick else 40
     with server(), _databases() as urls, bench.progress(len(FAULTS), "faults") as bar:
         for fault in FAULTS:
             yield from _measure(fault, urls, rounds)

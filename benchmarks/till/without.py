@@ -33,9 +33,12 @@ def stand_in() -> None:
         setattr(signals, name, Signal())
     capture = types.ModuleType("reco_plugin.capture")
     capture.identify = lambda _request: None  # type: ignore[attr-defined]
+    beat = types.ModuleType("reco_plugin.beat")
+    beat.BEAT_SCHEDULE = {}  # type: ignore[attr-defined]
     package.__path__ = []
     sys.modules |= {
         "reco_plugin": package,
         "reco_plugin.signals": signals,
         "reco_plugin.capture": capture,
+        "reco_plugin.beat": beat,
     }
