@@ -107,14 +107,19 @@ def _by_itself(
         return _after_death(row, now), _("Its worker fell silent.")
     if not interval(spec.name):
         return None, _("It runs only when asked for.")
-    missing = [
-        name for name in spec.needs if specs()[name].wanted() and not _succeeded(found, name)
-    ]
+    missing = [name for name in spec.needs if _is_waited_for(name, found)]
     if missing:
         return None, _("It waits for the first success of %(names)s.") % {
             "names": ", ".join(missing)
         }
     return _next(spec, row, found, now)
+
+
+def _is_waited_for(name: str, found: Rows) -> bool:
+    """A job that goes on failing is not: the shop would never be trained for."""
+    row = found.get(name)
+    gave_up = row is not None and row.failures >= SOON
+    return specs()[name].wanted() and not gave_up and not _succeeded(found, name)
 
 
 def _after_death(row: Any, now: dt.datetime) -> dt.datetime:
@@ -142,7 +147,7 @@ def _next(spec: JobSpec, row: Any, found: Rows, now: dt.datetime) -> tuple[dt.da
     if row.succeeded_at > now + lease.silence():
         return now, _("The clock of the database was set back.")
     due_at = row.succeeded_at + dt.timedelta(seconds=interval(spec.name))
-    return due_at, _("Its interval is %(hours)g hours.") % {"hours": interval(spec.name) / HOUR}
+    return due_at, _("It runs every %(hours)g h.") % {"hours": interval(spec.name) / HOUR}
 
 
 def _succeeded(found: Rows, name: str, *, since: dt.datetime | None = None) -> bool:

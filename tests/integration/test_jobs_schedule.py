@@ -61,6 +61,11 @@ def test_one_statement_decides(django_assert_num_queries):
         standing(1)
 
 
+def test_a_job_that_goes_on_failing_is_waited_for_no_longer():
+    ran("read", succeeded_at=None, failures=table.SOON, retry_at=Now() + dt.timedelta(hours=1))
+    assert due() == ["learn"]
+
+
 def test_what_never_ran_is_due_once_what_it_needs_has_run():
     assert due() == ["read"]
     assert stands("learn").why == "It waits for the first success of read."
