@@ -30,7 +30,9 @@ NUMBERS = st.sets(st.integers(0, SIZE - 1))
     limit=st.integers(1, SIZE),
     kind=st.sampled_from(["personal", "similar", "popular"]),
 )
-def test_r20_a_slate_holds_exactly_what_may_be_shown(sold_out, hidden, excluded, parents, limit, kind):
+def test_r20_a_slate_holds_exactly_what_may_be_shown(
+    sold_out, hidden, excluded, parents, limit, kind
+):
     with transaction.atomic():
         shop = ss.Shop(products=ss.products(SIZE))
         keys = [product.pk for product in shop.products]
