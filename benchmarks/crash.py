@@ -114,7 +114,7 @@ def _none(name: str, found: list[str], note: str = "") -> Row:
 
 
 def _crash(bench: Bench, folder: Path) -> Found:
-    from reco_plugin.jobs.execute import execute
+    from reco_plugin.jobs.running.execute import execute
     from reco_plugin.testing.killing import points_of, statements_of
 
     shop, found, dice = Shop(), Found(), random.Random(1)
@@ -148,7 +148,7 @@ def _look_after(name: str, where: str, shop: Shop, found: Found) -> None:
 
 
 def _jobs() -> list[str]:
-    from reco_plugin.jobs.schedule import specs
+    from reco_plugin.jobs.running.schedule import specs
 
     return [name for name, spec in specs().items() if spec.wanted()]
 
@@ -197,7 +197,7 @@ def _trainer(number: int) -> Iterator[None]:
 
 
 def _kill(name: str, point: Any, dice: random.Random) -> bool:
-    from reco_plugin.jobs.execute import execute
+    from reco_plugin.jobs.running.execute import execute
     from reco_plugin.models import JobLog
     from reco_plugin.testing.killing import killed_after, killed_at, killed_before
 
@@ -222,7 +222,7 @@ def _is_held(name: str) -> bool:
 
 
 def _take_over(name: str, where: str, found: Found) -> None:
-    from reco_plugin.jobs.execute import execute
+    from reco_plugin.jobs.running.execute import execute
     from reco_plugin.models import Job, Outcome
 
     began = time.monotonic()
@@ -299,8 +299,8 @@ class Shop:
     def stir(self, name: str) -> None:
         """Something for the job to do: orders, events of now and of long ago, a changed product."""
         from benchmarks.shop.models import Order, OrderLine, Product
-        from reco_plugin.jobs.execute import execute
-        from reco_plugin.jobs.specs import specs
+        from reco_plugin.jobs.running.execute import execute
+        from reco_plugin.jobs.running.specs import specs
 
         if "train" in specs()[name].needs:
             execute("train")

@@ -71,7 +71,7 @@ def lead(job: str) -> float:
     """In a process of its own: do the job, together with whoever helps; seconds."""
     connect()
     from reco_plugin.jobs import score, sync_items  # noqa: F401  not to be timed
-    from reco_plugin.jobs.execute import execute
+    from reco_plugin.jobs.running.execute import execute
 
     began = time.perf_counter()
     found = execute(job, 1)
@@ -85,7 +85,7 @@ def helper(ready: str) -> None:
     """In a process of its own: help whenever there is something to help with."""
     connect()
     from reco_plugin.jobs import score, sync_items  # noqa: F401
-    from reco_plugin.jobs.shards import help_out
+    from reco_plugin.jobs.running.shards import help_out
 
     Path(ready).touch()
     while True:

@@ -47,7 +47,7 @@ def _settle() -> None:
     from django.db import connection
     from django.db.models.functions import Now
 
-    from reco_plugin.jobs.schedule import specs
+    from reco_plugin.jobs.running.schedule import specs
     from reco_plugin.models import Job, JobLog, Outcome
 
     names = list(specs())
@@ -71,7 +71,7 @@ def _settle() -> None:
 
 
 def _measured() -> list[Row]:
-    from reco_plugin.jobs.tick import tick
+    from reco_plugin.jobs.running.tick import tick
 
     def handed(name: str, site: int) -> None:
         raise AssertionError(f"{name} was not due.")

@@ -18,9 +18,9 @@ from typing import Any
 from reco_plugin import backends, clock, conf
 from reco_plugin.beat import EXPIRES
 from reco_plugin.jobs import erase as forgetting
-from reco_plugin.jobs import lease, schedule, shards
-from reco_plugin.jobs.execute import execute
-from reco_plugin.jobs.tick import tick as start_due
+from reco_plugin.jobs.running import lease, schedule, shards
+from reco_plugin.jobs.running.execute import execute
+from reco_plugin.jobs.running.tick import tick as start_due
 from reco_plugin.signals import work_split
 
 try:

@@ -17,7 +17,7 @@ from reco_plugin import doctor
 from reco_plugin.admin import charts, figures
 from reco_plugin.admin.pages import permitted
 from reco_plugin.admin.sites import chosen
-from reco_plugin.jobs.schedule import standing
+from reco_plugin.jobs.running.schedule import standing
 
 if TYPE_CHECKING:
     from reco_plugin.admin.jobs import JobAdmin

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from reco_plugin import clock, conf
 from reco_plugin.admin import figures, run_facts
 from reco_plugin.admin.charts import Line, LineChart, Point
-from reco_plugin.jobs.schedule import Standing, interval, time_limit
+from reco_plugin.jobs.running.schedule import Standing, interval, time_limit
 from reco_plugin.models import JobLog, Outcome, Shard
 
 PATIENCE = dt.timedelta(minutes=5)

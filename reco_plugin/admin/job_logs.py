@@ -15,7 +15,7 @@ from reco_plugin.admin import figures, job_facts, run_facts
 from reco_plugin.admin.pages import ReadOnlyAdmin
 from reco_plugin.admin.paging import ShortPaginator
 from reco_plugin.admin.sites import SiteFilter
-from reco_plugin.jobs.schedule import specs
+from reco_plugin.jobs.running.schedule import specs
 from reco_plugin.models import JobLog
 
 

@@ -21,8 +21,8 @@ from reco_plugin import conf
 from reco_plugin.admin import health, job_facts
 from reco_plugin.admin.pages import ReadOnlyAdmin, permitted
 from reco_plugin.admin.sites import chosen, known, query
-from reco_plugin.jobs.execute import pause, request, resume
-from reco_plugin.jobs.schedule import specs, standing
+from reco_plugin.jobs.running.execute import pause, request, resume
+from reco_plugin.jobs.running.schedule import specs, standing
 from reco_plugin.models import Job, JobLog
 
 REFRESH = 10

@@ -14,7 +14,7 @@ from django.core.checks import Warning as Caution
 from reco_plugin import conf
 from reco_plugin.checks.paths import did_you_mean
 from reco_plugin.checks.registration import Messages, check
-from reco_plugin.jobs.specs import specs
+from reco_plugin.jobs.running.specs import specs
 
 OF_ONE_PROCESS = ("locmem.LocMemCache", "dummy.DummyCache")
 BROKER_SETTINGS = ("CELERY_BROKER_URL", "BROKER_URL")

@@ -14,7 +14,7 @@ from django.db.models import Max
 
 from reco_plugin import backends, clock, conf
 from reco_plugin.bounded import bounded_writes
-from reco_plugin.jobs.schedule import Standing, standing
+from reco_plugin.jobs.running.schedule import Standing, standing
 from reco_plugin.models import ActiveRun, Interaction, Job, OrderCursor
 
 TIMEOUT_MS = 500

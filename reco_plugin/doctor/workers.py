@@ -15,7 +15,7 @@ from django.conf import settings as django_settings
 
 from reco_plugin import clock
 from reco_plugin.doctor.finding import Finding, note, ok, warning
-from reco_plugin.jobs.schedule import Standing, standing
+from reco_plugin.jobs.running.schedule import Standing, standing
 
 LATE = dt.timedelta(minutes=15)
 BROKER_SECONDS = 1.0

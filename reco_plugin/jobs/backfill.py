@@ -11,7 +11,7 @@ from reco_plugin import backends, clock, conf
 from reco_plugin.capture import drops
 from reco_plugin.capture.orders import ours
 from reco_plugin.exceptions import MappingError
-from reco_plugin.jobs.execute import Execution, execute
+from reco_plugin.jobs.running.execute import Execution, execute
 from reco_plugin.jobs.sync_orders import OrderReport, order_mapping, read_from, take, tell
 from reco_plugin.models import Item, Outcome, Run
 from reco_plugin.stores.base import Progress

@@ -20,9 +20,9 @@ from reco_plugin import backends, conf
 from reco_plugin.capture.erasure import NOBODY, mark
 from reco_plugin.capture.identity import shopper_id
 from reco_plugin.jobs import anonymous, forgetting, traces
-from reco_plugin.jobs.execute import request
 from reco_plugin.jobs.publish import active_run
-from reco_plugin.jobs.schedule import standing
+from reco_plugin.jobs.running.execute import request
+from reco_plugin.jobs.running.schedule import standing
 from reco_plugin.models import VisitorLink
 from reco_plugin.types import Key
 

@@ -35,7 +35,7 @@ from reco_plugin.trainers.popularity import popularity
 from reco_plugin.types import Floats, Ints, Key
 
 if TYPE_CHECKING:
-    from reco_plugin.jobs.work import Work
+    from reco_plugin.jobs.running.work import Work
 
 KIND = "personal"
 FEWEST = 25

@@ -15,8 +15,8 @@ from django.db import connections, transaction
 
 from reco_plugin import backends, clock, conf
 from reco_plugin.exceptions import RecoError
-from reco_plugin.jobs import lease
 from reco_plugin.jobs.publish import handle
+from reco_plugin.jobs.running import lease
 from reco_plugin.models import Job, Run
 from reco_plugin.stores.pgvector import tables
 

@@ -15,12 +15,12 @@ from reco_plugin import clock, conf
 from reco_plugin.catalog.base import SEPARATOR
 from reco_plugin.datasets import read_log
 from reco_plugin.datasets.splits import NEGATIVE
-from reco_plugin.jobs.now import run_now
 from reco_plugin.jobs.prune import tidy
 from reco_plugin.jobs.publish import Fence
 from reco_plugin.jobs.publish import activate as make_live
 from reco_plugin.jobs.record import begin, give_up, outcome, recorded, stage
-from reco_plugin.jobs.work import Work
+from reco_plugin.jobs.running.now import run_now
+from reco_plugin.jobs.running.work import Work
 from reco_plugin.models import Item, RankedList, Run, RunStatus
 from reco_plugin.stores.base import Progress
 from reco_plugin.trainers.popularity import Popular, popularity, rank, rank_by_segment

@@ -12,8 +12,8 @@ from django.db import DatabaseError, InterfaceError, connections
 from reco_plugin import clock, conf
 from reco_plugin.exceptions import JobTimedOut, LeaseLost, RecoError
 from reco_plugin.jobs.publish import Fence, save, unfenced
-from reco_plugin.jobs.stages import Stages
-from reco_plugin.jobs.work import JobFailed, Work
+from reco_plugin.jobs.running.stages import Stages
+from reco_plugin.jobs.running.work import JobFailed, Work
 from reco_plugin.models import Run, RunStatus
 from reco_plugin.signals import training_finished
 

@@ -13,7 +13,7 @@ from reco_plugin.exceptions import ArtefactCorrupt
 from reco_plugin.jobs import artefacts
 from reco_plugin.jobs.publish import save
 from reco_plugin.jobs.record import note
-from reco_plugin.jobs.work import Work
+from reco_plugin.jobs.running.work import Work
 from reco_plugin.models import Run, RunStatus
 from reco_plugin.stores.base import Vectors
 

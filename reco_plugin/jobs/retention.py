@@ -13,12 +13,12 @@ from django.db.models import QuerySet
 from reco_plugin import backends, clock, conf
 from reco_plugin.jobs import bloat, deleting, prune, stray
 from reco_plugin.jobs.aging import Old, prune_events
-from reco_plugin.jobs.specs import time_limit
+from reco_plugin.jobs.running.specs import time_limit
 from reco_plugin.models import JobLog, Shard
 from reco_plugin.stores.base import Progress
 
 if TYPE_CHECKING:
-    from reco_plugin.jobs.work import Work
+    from reco_plugin.jobs.running.work import Work
 
 __all__ = ["PruneReport", "prune_events", "retain", "work"]
 

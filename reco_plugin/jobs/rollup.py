@@ -14,13 +14,13 @@ from django.db.models.functions import TruncDate
 from reco_plugin import backends, clock, conf
 from reco_plugin.capture import drops
 from reco_plugin.capture.retention import utc_day
-from reco_plugin.jobs.memory import last_report
+from reco_plugin.jobs.running.reports import last_report
 from reco_plugin.jobs.totals import EVENTS, SOURCES, Rows, Source, bounds, count_day
 from reco_plugin.models import Interaction
 from reco_plugin.stores.base import Progress
 
 if TYPE_CHECKING:
-    from reco_plugin.jobs.work import Work
+    from reco_plugin.jobs.running.work import Work
 
 NAME = "rollup"
 RECENT_DAYS = 2

@@ -16,8 +16,8 @@ from reco_plugin.exceptions import NotPublished
 from reco_plugin.jobs import neighbours
 from reco_plugin.jobs.neighbours import Directions
 from reco_plugin.jobs.publish import active_run
-from reco_plugin.jobs.shards import split_and_run
-from reco_plugin.jobs.work import Work
+from reco_plugin.jobs.running.shards import split_and_run
+from reco_plugin.jobs.running.work import Work
 from reco_plugin.models import Run, RunStatus
 from reco_plugin.stores.base import Progress
 

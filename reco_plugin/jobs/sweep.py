@@ -23,12 +23,12 @@ from reco_plugin.capture import drops
 from reco_plugin.capture.erasure import NOBODY, mark
 from reco_plugin.capture.identity import shopper_id
 from reco_plugin.jobs import anonymous, forgetting, traces
-from reco_plugin.jobs.memory import last_report
+from reco_plugin.jobs.running.reports import last_report
 from reco_plugin.models import Interaction, Item, VisitorLink
 from reco_plugin.stores.base import Progress
 
 if TYPE_CHECKING:
-    from reco_plugin.jobs.work import Work
+    from reco_plugin.jobs.running.work import Work
 
 NAME = "sweep"
 WINDOW = 10_000

@@ -24,8 +24,8 @@ from reco_plugin import backends, conf
 from reco_plugin.catalog import Catalog
 from reco_plugin.exceptions import RecoError
 from reco_plugin.jobs.newborn import give_vectors
-from reco_plugin.jobs.shards import split_and_run
-from reco_plugin.jobs.work import Work
+from reco_plugin.jobs.running.shards import split_and_run
+from reco_plugin.jobs.running.work import Work
 from reco_plugin.models import Item
 from reco_plugin.stores import keys as shop_keys
 from reco_plugin.stores.base import Progress

@@ -21,7 +21,7 @@ from reco_plugin.capture.orders import count_left_out, ours, save
 from reco_plugin.catalog import OrderMapping
 from reco_plugin.catalog.orders import OrderPage, OrderState
 from reco_plugin.exceptions import MappingError
-from reco_plugin.jobs.work import Work
+from reco_plugin.jobs.running.work import Work
 from reco_plugin.models import OrderCursor
 from reco_plugin.stores.base import Progress
 from reco_plugin.types import EventKind, EventSource, Key

@@ -12,14 +12,14 @@ from reco_plugin.jobs import artefacts, gates, resume
 from reco_plugin.jobs.evaluate import evaluate as hold_out
 from reco_plugin.jobs.gates import Difference, Gate
 from reco_plugin.jobs.material import Material, gather
-from reco_plugin.jobs.now import run_now
 from reco_plugin.jobs.prune import tidy
 from reco_plugin.jobs.publish import activate as make_live
 from reco_plugin.jobs.publish import publish, save
 from reco_plugin.jobs.record import begin, give_up, outcome, reconnect, recorded, stage
+from reco_plugin.jobs.running.now import run_now
+from reco_plugin.jobs.running.work import Work
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.jobs.trial import Trial, everyone
-from reco_plugin.jobs.work import Work
 from reco_plugin.models import Run, RunStatus
 from reco_plugin.stores.base import Progress, Vectors
 from reco_plugin.trainers import process, registry

@@ -20,9 +20,9 @@ from django.db import connection, connections, transaction
 from jobs_shop import history, products
 
 from reco_plugin.exceptions import AlreadyRunning
-from reco_plugin.jobs.execute import execute, pause
-from reco_plugin.jobs.lease import Held, lease, take
-from reco_plugin.jobs.specs import specs
+from reco_plugin.jobs.running.execute import execute, pause
+from reco_plugin.jobs.running.lease import Held, lease, take
+from reco_plugin.jobs.running.specs import specs
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.models import Item, Job, JobLog, Outcome, Run, RunStatus
 

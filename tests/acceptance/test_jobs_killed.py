@@ -21,10 +21,10 @@ from jobs_shop import event, history, products
 from testapp.models import Line, Order, Product
 
 from reco_plugin import backends, clock
-from reco_plugin.jobs.execute import execute
-from reco_plugin.jobs.lease import rows
 from reco_plugin.jobs.publish import active_run, handle
-from reco_plugin.jobs.specs import specs
+from reco_plugin.jobs.running.execute import execute
+from reco_plugin.jobs.running.lease import rows
+from reco_plugin.jobs.running.specs import specs
 from reco_plugin.models import DailyTotal, Interaction, Item, Job, JobLog, Outcome, Run
 from reco_plugin.testing.killing import Point, killed_at, points_of
 from reco_plugin.testing.wholeness import half_published, left_undone

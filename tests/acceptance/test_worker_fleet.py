@@ -18,7 +18,7 @@ from jobs_shop import history, products
 from testapp.models import Product, StockRecord
 
 from reco_plugin import clock, recommend
-from reco_plugin.jobs.execute import request
+from reco_plugin.jobs.running.execute import request
 from reco_plugin.models import (
     ActiveRun,
     Item,

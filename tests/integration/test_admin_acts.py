@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from django.test import Client
 from testapp.models import Customer
 
-from reco_plugin.jobs.schedule import specs
+from reco_plugin.jobs.running.schedule import specs
 from reco_plugin.models import ActiveRun, Job, Run, RunStatus
 
 pytestmark = pytest.mark.django_db

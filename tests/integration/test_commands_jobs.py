@@ -13,10 +13,10 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from reco_plugin.exceptions import RecoError
-from reco_plugin.jobs import specs as table
-from reco_plugin.jobs.lease import lease
-from reco_plugin.jobs.specs import JobSpec
-from reco_plugin.jobs.work import Work
+from reco_plugin.jobs.running import specs as table
+from reco_plugin.jobs.running.lease import lease
+from reco_plugin.jobs.running.specs import JobSpec
+from reco_plugin.jobs.running.work import Work
 from reco_plugin.models import Job, JobLog
 
 pytestmark = pytest.mark.django_db

@@ -14,8 +14,8 @@ from testapp.reco import TestCatalog
 
 from reco_plugin import backends
 from reco_plugin.capture import shopper_id
-from reco_plugin.jobs.lease import lease
 from reco_plugin.jobs.publish import active_run
+from reco_plugin.jobs.running.lease import lease
 from reco_plugin.models import Interaction, Item, RankedList, Run, RunStatus
 
 pytestmark = pytest.mark.django_db

@@ -19,8 +19,8 @@ from health_check.views import HealthCheckView
 from reco_plugin.breaker import breaker, reset
 from reco_plugin.contrib import figures
 from reco_plugin.contrib.health_check import checks
-from reco_plugin.jobs.execute import pause
-from reco_plugin.jobs.schedule import specs
+from reco_plugin.jobs.running.execute import pause
+from reco_plugin.jobs.running.schedule import specs
 from reco_plugin.models import Job, Run
 
 LIVE = "reco_plugin.contrib.health_check.checks.Live"

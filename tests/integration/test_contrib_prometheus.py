@@ -24,7 +24,7 @@ from reco_plugin import recommend, signals
 from reco_plugin.contrib import figures, listening
 from reco_plugin.contrib.prometheus import metrics, receivers
 from reco_plugin.contrib.prometheus.views import metrics as view
-from reco_plugin.jobs.execute import execute, pause
+from reco_plugin.jobs.running.execute import execute, pause
 from reco_plugin.models import ActiveRun, Job, OrderCursor, Run
 from reco_plugin.types import EventKind, Rung
 

@@ -340,7 +340,7 @@ def test_jobs_that_nothing_starts_failed_and_paused():
     (found,) = working.jobs(1)
     assert found.level == "warning"
     assert "reco_tick" in found.hint
-    from reco_plugin.jobs.specs import specs
+    from reco_plugin.jobs.running.specs import specs
 
     now = timezone.now()
     for name in specs():

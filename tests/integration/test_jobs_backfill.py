@@ -15,7 +15,7 @@ from testapp.reco import TestCatalog, TestOrders
 
 from reco_plugin import recommend
 from reco_plugin.jobs.backfill import backfill, show_popular
-from reco_plugin.jobs.execute import execute
+from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.sync_orders import sync_orders
 from reco_plugin.models import ActiveRun, Interaction, Item, OrderCursor, Outcome
 

@@ -197,7 +197,7 @@ def _die_at(patch: pytest.MonkeyPatch, step: str) -> None:
 
 
 def test_asking_for_an_erasure_asks_for_a_sweep(product):
-    from reco_plugin.jobs.schedule import standing
+    from reco_plugin.jobs.running.schedule import standing
 
     erase_visitor(uuid.uuid4())
     assert next(job for job in standing(1) if job.spec.name == "sweep").is_due

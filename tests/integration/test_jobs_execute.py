@@ -8,12 +8,12 @@ from django.db import OperationalError, connection
 from django.db.models.functions import Now
 
 from reco_plugin.exceptions import LeaseLost, RecoError
-from reco_plugin.jobs import lease as leases
-from reco_plugin.jobs import specs as table
-from reco_plugin.jobs.execute import execute, pause, request, resume
-from reco_plugin.jobs.lease import lease
-from reco_plugin.jobs.specs import JobSpec
-from reco_plugin.jobs.work import Work
+from reco_plugin.jobs.running import lease as leases
+from reco_plugin.jobs.running import specs as table
+from reco_plugin.jobs.running.execute import execute, pause, request, resume
+from reco_plugin.jobs.running.lease import lease
+from reco_plugin.jobs.running.specs import JobSpec
+from reco_plugin.jobs.running.work import Work
 from reco_plugin.models import Job, JobLog, Outcome
 from reco_plugin.signals import job_finished, job_stage_entered, job_stage_left
 

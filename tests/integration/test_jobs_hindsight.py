@@ -181,7 +181,7 @@ def test_the_command_tells_and_its_status_too(catalogue):
 
 
 def test_as_a_job_without_a_live_run_it_has_nothing_to_do():
-    from reco_plugin.jobs.execute import execute
+    from reco_plugin.jobs.running.execute import execute
 
     done = execute("evaluate", 1)
     assert (done.outcome, done.report["run"]) == ("done", None)

@@ -15,8 +15,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from reco_plugin.exceptions import AlreadyRunning, JobTimedOut, LeaseLost
-from reco_plugin.jobs import lease as leases
-from reco_plugin.jobs.lease import Held, lease, take
+from reco_plugin.jobs.running import lease as leases
+from reco_plugin.jobs.running.lease import Held, lease, take
 from reco_plugin.models import Job, JobLog, Outcome
 
 postgres = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from reco_plugin.jobs import publish as publishing
 from reco_plugin.jobs.prune import prunable, prune
 from reco_plugin.jobs.publish import activate, active_run, publish, rollback
 from reco_plugin.jobs.record import begin, recorded
-from reco_plugin.jobs.stages import Stages
+from reco_plugin.jobs.running.stages import Stages
 from reco_plugin.models import ActiveRun, RankedList, Run, RunStatus
 from reco_plugin.signals import run_activated, training_finished
 from reco_plugin.stores.base import Handle, Vectors

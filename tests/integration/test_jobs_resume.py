@@ -11,11 +11,12 @@ from jobs_shop import history, products
 
 from reco_plugin import backends
 from reco_plugin.exceptions import StoreError
-from reco_plugin.jobs import artefacts, lease
+from reco_plugin.jobs import artefacts
 from reco_plugin.jobs import train as job
-from reco_plugin.jobs.execute import execute
 from reco_plugin.jobs.publish import active_run
-from reco_plugin.jobs.schedule import standing
+from reco_plugin.jobs.running import lease
+from reco_plugin.jobs.running.execute import execute
+from reco_plugin.jobs.running.schedule import standing
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.models import ActiveRun, Job, Run, RunStatus
 from reco_plugin.signals import job_stage_entered
@@ -64,7 +65,7 @@ def cut_at(stage: str, name: str = "train", **options: Any) -> Run:
     job_stage_entered.connect(cut)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("reco_plugin.jobs.execute._interrupted", lambda work, error: None)
+            patch.setattr("reco_plugin.jobs.running.execute._interrupted", lambda work, error: None)
             patch.setattr("reco_plugin.jobs.record._finish", lambda run, stages, fence: None)
             with pytest.raises(PowerCut):
                 execute(name, options=options)

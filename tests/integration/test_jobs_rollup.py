@@ -171,7 +171,7 @@ def test_it_goes_on_from_the_last_success(product):
 
 def test_r07_a_first_counting_that_was_broken_off_is_gone_on_with(product, monkeypatch):
     from reco_plugin.jobs import rollup
-    from reco_plugin.jobs.execute import execute
+    from reco_plugin.jobs.running.execute import execute
     from reco_plugin.models import Job
 
     monkeypatch.setattr(rollup, "KEPT_EVERY", 3)

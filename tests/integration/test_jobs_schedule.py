@@ -6,12 +6,19 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
-from reco_plugin.jobs import lease as leases
-from reco_plugin.jobs import specs as table
-from reco_plugin.jobs.lease import lease, take
-from reco_plugin.jobs.schedule import Standing, back_off, interval, specs, standing, time_limit
-from reco_plugin.jobs.specs import JobSpec
-from reco_plugin.jobs.tick import tick
+from reco_plugin.jobs.running import lease as leases
+from reco_plugin.jobs.running import specs as table
+from reco_plugin.jobs.running.lease import lease, take
+from reco_plugin.jobs.running.schedule import (
+    Standing,
+    back_off,
+    interval,
+    specs,
+    standing,
+    time_limit,
+)
+from reco_plugin.jobs.running.specs import JobSpec
+from reco_plugin.jobs.running.tick import tick
 from reco_plugin.models import Job
 
 pytestmark = pytest.mark.django_db

@@ -14,9 +14,9 @@ from testapp.models import Product
 
 from reco_plugin import backends, recommend
 from reco_plugin.jobs import neighbours, score
-from reco_plugin.jobs.execute import execute
 from reco_plugin.jobs.neighbours import Directions
 from reco_plugin.jobs.publish import handle
+from reco_plugin.jobs.running.execute import execute
 from reco_plugin.models import Neighbours, Outcome, Run, RunStatus, Shard
 from reco_plugin.serving import pointers
 from reco_plugin.types import IdMap, Rung, id_map

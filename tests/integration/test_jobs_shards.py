@@ -13,9 +13,9 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from reco_plugin.exceptions import JobTimedOut, LeaseLost, ShardFailed
-from reco_plugin.jobs import claims, lease, shards
-from reco_plugin.jobs.shards import help_out, split_and_run
-from reco_plugin.jobs.work import Work
+from reco_plugin.jobs.running import claims, lease, shards
+from reco_plugin.jobs.running.shards import help_out, split_and_run
+from reco_plugin.jobs.running.work import Work
 from reco_plugin.models import Shard
 from reco_plugin.signals import work_split
 

@@ -15,8 +15,9 @@ from testapp.models import Product
 from testapp.reco import TestCatalog
 
 from reco_plugin import backends
-from reco_plugin.jobs import shards, sync_items
-from reco_plugin.jobs.execute import execute
+from reco_plugin.jobs import sync_items
+from reco_plugin.jobs.running import shards
+from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.sync_items import ItemSync, ShardSync
 from reco_plugin.models import Item, Job, Outcome, Shard
 

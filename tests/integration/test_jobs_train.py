@@ -19,8 +19,8 @@ from reco_plugin.jobs import artefacts
 from reco_plugin.jobs import prune as pruning
 from reco_plugin.jobs import train as job
 from reco_plugin.jobs.evaluate import way as way_of
-from reco_plugin.jobs.lease import lease
 from reco_plugin.jobs.publish import active_run, handle
+from reco_plugin.jobs.running.lease import lease
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.jobs.train import preview, train
 from reco_plugin.jobs.trial import Trial, everyone

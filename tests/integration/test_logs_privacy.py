@@ -19,8 +19,8 @@ from testapp.models import Customer, Line, Order, Product
 
 from reco_plugin import breaker, recommend, signals, track
 from reco_plugin.capture import background, drops
-from reco_plugin.jobs.execute import execute
-from reco_plugin.jobs.schedule import specs
+from reco_plugin.jobs.running.execute import execute
+from reco_plugin.jobs.running.schedule import specs
 from reco_plugin.models import Click, Impression, Interaction
 from reco_plugin.types import EventKind
 

@@ -18,7 +18,7 @@ from reco_plugin.exceptions import StoreError
 from reco_plugin.jobs import publish as publishing_jobs
 from reco_plugin.jobs.publish import activate, active_run, handle
 from reco_plugin.jobs.record import recorded
-from reco_plugin.jobs.stages import Stages
+from reco_plugin.jobs.running.stages import Stages
 from reco_plugin.models import Interaction, Item, Run, RunStatus
 from reco_plugin.serving import recommend
 from reco_plugin.stores.base import Handle, Vectors, Within

@@ -18,8 +18,8 @@ from testapp.models import Customer
 
 from reco_plugin import beat
 from reco_plugin.capture.identity import shopper_id
-from reco_plugin.jobs import schedule, shards
-from reco_plugin.jobs.execute import execute, request
+from reco_plugin.jobs.running import schedule, shards
+from reco_plugin.jobs.running.execute import execute, request
 from reco_plugin.models import Interaction, Item, Job, JobLog, Shard
 from reco_plugin.signals import work_split
 

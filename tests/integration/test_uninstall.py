@@ -126,7 +126,7 @@ import django
 django.setup()
 from django.core.management import call_command, CommandError
 call_command("migrate", verbosity=0)
-from reco_plugin.jobs.lease import lease
+from reco_plugin.jobs.running.lease import lease
 with lease(1, "train"):
     try:
         call_command("reco_uninstall", "--yes")

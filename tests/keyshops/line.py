@@ -26,7 +26,7 @@ from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from reco_plugin import conf, recommend  # noqa: E402
-from reco_plugin.jobs.execute import execute  # noqa: E402
+from reco_plugin.jobs.running.execute import execute  # noqa: E402
 from reco_plugin.models import Click, Impression, Interaction, Neighbours  # noqa: E402
 from reco_plugin.serving import pointers  # noqa: E402
 from reco_plugin.types import EventKind  # noqa: E402

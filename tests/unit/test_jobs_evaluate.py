@@ -15,7 +15,7 @@ from reco_plugin.exceptions import NotEnoughData
 from reco_plugin.jobs.evaluate import difference, evaluate, period
 from reco_plugin.jobs.histories import Histories
 from reco_plugin.jobs.material import Material
-from reco_plugin.jobs.stages import Stages
+from reco_plugin.jobs.running.stages import Stages
 from reco_plugin.jobs.trial import K, Trial, everyone, popular_lists
 from reco_plugin.trainers.base import Learnt
 from reco_plugin.types import CatalogItem, Dataset, EventKind, id_map

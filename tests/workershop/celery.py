@@ -19,7 +19,7 @@ app.autodiscover_tasks()
 
 @app.on_after_finalize.connect
 def _prepare(**_: Any) -> None:
-    from reco_plugin.jobs import lease
+    from reco_plugin.jobs.running import lease
     from reco_plugin.signals import job_stage_entered
 
     lease.OFFER = dt.timedelta(seconds=5)  # what a broker lost is offered again sooner

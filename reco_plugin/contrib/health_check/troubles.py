@@ -14,7 +14,7 @@ from reco_plugin import backends, clock, conf
 from reco_plugin.breaker import State, states
 from reco_plugin.contrib import figures
 from reco_plugin.contrib.figures import Figures
-from reco_plugin.jobs.schedule import Standing
+from reco_plugin.jobs.running.schedule import Standing
 from reco_plugin.models import ActiveRun
 from reco_plugin.stores.base import Handle
 

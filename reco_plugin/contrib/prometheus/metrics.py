@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 
 from reco_plugin import clock
 from reco_plugin.contrib.figures import Figures, latest
-from reco_plugin.jobs.schedule import Standing
+from reco_plugin.jobs.running.schedule import Standing
 
 __all__ = ["CONTENT_TYPE_LATEST", "exposition"]
 

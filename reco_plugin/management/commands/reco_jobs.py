@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError
 
 from reco_plugin import backends, conf
-from reco_plugin.jobs.execute import Execution, execute, pause, request, resume
-from reco_plugin.jobs.schedule import Standing, specs, standing
+from reco_plugin.jobs.running.execute import Execution, execute, pause, request, resume
+from reco_plugin.jobs.running.schedule import Standing, specs, standing
 from reco_plugin.management.progress import Bars
 from reco_plugin.models import JobLog, Outcome
 

@@ -11,8 +11,8 @@ from django.db import DatabaseError
 
 from reco_plugin import backends
 from reco_plugin.exceptions import RecoError
-from reco_plugin.jobs.execute import execute
 from reco_plugin.jobs.retention import retain
+from reco_plugin.jobs.running.execute import execute
 from reco_plugin.management.progress import Bars
 from reco_plugin.models import Outcome
 

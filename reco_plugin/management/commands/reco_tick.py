@@ -13,8 +13,8 @@ from django.db import DatabaseError, InterfaceError
 
 from reco_plugin import backends, conf
 from reco_plugin.jobs.record import reconnect
-from reco_plugin.jobs.schedule import standing
-from reco_plugin.jobs.tick import Started, tick
+from reco_plugin.jobs.running.schedule import standing
+from reco_plugin.jobs.running.tick import Started, tick
 from reco_plugin.management.progress import Bars
 from reco_plugin.models import Outcome
 
