@@ -284,7 +284,7 @@ def planted_new(form):
     return mine.keep(mine.items % 7 != 0), NewItems({"form": form})
 
 
-@pytest.mark.parametrize("form", ["content", "neighbours", "factors"])
+@pytest.mark.parametrize("form", ["content", "neighbours", "factors", "regression"])
 def test_a_new_item_goes_to_those_of_its_taste(form):
     known, trainer = planted_new(form)
     matrix = trainer.fit(known, features=planted_features()).matrix.toarray()

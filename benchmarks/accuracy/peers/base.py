@@ -37,11 +37,11 @@ def ranked(fold: Fold, score: Score) -> Rank:
         values = np.array(values, dtype=np.float32)
         barred = part.barred()
         values[barred] = -np.inf
-        k = min(k, values.shape[1])
-        best = np.sort(np.argpartition(-values, k - 1, axis=1)[:, :k], axis=1)
+        most = min(k, values.shape[1])
+        best = np.sort(np.argpartition(-values, most - 1, axis=1)[:, :most], axis=1)
         order = np.argsort(-np.take_along_axis(values, best, 1), axis=1, kind="stable")
         best = np.take_along_axis(best, order, 1).astype(np.int32)
         best[np.take_along_axis(barred, best.astype(np.int64), 1)] = -1
-        return best
+        return np.pad(best, ((0, 0), (0, k - most)), constant_values=-1)
 
     return rank
