@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from reco_plugin.exceptions import AlreadyRunning, JobTimedOut, LeaseLost
 from reco_plugin.jobs.running import lease as leases
 from reco_plugin.jobs.running.lease import Held, lease, take
+from reco_plugin.jobs.running.schedule import standing
 from reco_plugin.models import Job, JobLog, Outcome
 
 postgres = pytest.mark.skipif(
@@ -465,3 +466,13 @@ def test_r07_a_dead_holder_is_buried_by_the_offer():
     assert JobLog.objects.get().outcome == Outcome.TAKEN_OVER
     with pytest.raises(LeaseLost):
         old.write()
+
+
+@pytest.mark.django_db
+def test_r07_the_back_off_of_an_earlier_failure_does_not_hold_up_a_takeover():
+    Job.objects.create(name="rollup", failures=3, retry_at=Now() + dt.timedelta(hours=5))
+    held("rollup").still()  # somebody asked for it, and the worker was killed
+    heard(60)
+    assert leases.offer(1, "rollup")
+    (found,) = (job for job in standing(1) if job.spec.name == "rollup")
+    assert found.is_due

@@ -377,3 +377,13 @@ def test_the_job_waits_for_shards_others_hold(work, do):
     thread.join()
     assert found == [{"twice": 0}, {"twice": -1}, {"twice": 4}]
     assert connection.is_usable()
+
+
+def test_r07_a_helper_that_has_to_end_gives_back_what_a_successor_counts_anew():
+    Shard.objects.create(job=JOB, number=0)
+    claim = claims.take(1, [JOB])
+    assert claim is not None
+    Shard.objects.update(attempts=0)  # as the job that took over does with open shards
+    claim.give_back()
+    shard = Shard.objects.get()
+    assert (shard.token, shard.attempts) == (None, 0)

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connections
 from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 from psycopg import sql
 
 from reco_plugin import conf
@@ -79,8 +79,8 @@ class Claim:
         self._mine().update(token=None, error=words)
 
     def give_back(self) -> None:
-        """Not tried: this worker has to end."""
-        self._mine().update(token=None, attempts=F("attempts") - 1)
+        """Not tried: this worker has to end. Whoever took the job over may have begun to count anew."""
+        self._mine().update(token=None, attempts=Greatest(F("attempts") - 1, 0))
 
     def _beat(self) -> bool:
         if not self._mine().update(beat_at=Now()):

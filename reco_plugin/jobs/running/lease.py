@@ -98,6 +98,7 @@ def _taken(token: uuid.UUID) -> Mapping[str, Any]:
         "started_at": Now(),
         "attempt": F("attempt") + 1,
         "requested_at": None,
+        "retry_at": None,
         "stage": "",
         "done": 0,
         "total": 0,
