@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 from django.apps import apps
@@ -102,7 +103,7 @@ class Catalog:
     )
     """The first that is a number must be above zero."""
 
-    @property
+    @cached_property
     def model(self) -> type[models.Model]:
         return apps.get_model(conf.product_model())
 
@@ -253,6 +254,16 @@ class Catalog:
         """What the shop says, or the field with a usual name."""
         if path := str(getattr(self, subject)):
             return path
+        if subject not in self._guessed:
+            self._guessed[subject] = self._guess(subject)
+        return self._guessed[subject]
+
+    @cached_property
+    def _guessed(self) -> dict[str, str]:
+        """Looked for once: an item sync asks for every product."""
+        return {}
+
+    def _guess(self, subject: str) -> str:
         names = self._GUESSES[subject]
         if subject == "group":
             names = tuple(name for name in names if _leads_to(self.model, name, self.model))
