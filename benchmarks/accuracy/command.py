@@ -93,7 +93,7 @@ def measured(
             )
         )
         bar.update()
-        for what in compare.withholdable(fold) if told.ablations else ():
+        for what in compare.withholdable(fold, protocol) if told.ablations else ():
             part, same = compare.withheld(fold, protocol, what)
             named = {"features": features, "seed": told.seed, "threads": told.threads}
             found.append(compare.pipeline(part, same, name=f"pipeline without {what}", **named))

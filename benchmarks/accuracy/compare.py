@@ -203,7 +203,8 @@ def lines(
 
 def _means(one: Measured, protocol: Protocol) -> dict[str, Any]:
     figures = {name: float(values.mean()) for name, values in one.figures.items()}
-    error = one.figures[protocol.metric].std(ddof=1) / len(one.figures[protocol.metric]) ** 0.5
+    values = one.figures[protocol.metric]
+    error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0.0
     return {
         "recall@10": round(figures["recall"], 5),
         "ndcg@10": round(figures["ndcg"], 5),
@@ -230,9 +231,10 @@ def withheld(fold: Fold, protocol: Protocol, what: str) -> tuple[Fold, Protocol]
     return blind(fold), replace(protocol, cut=lambda past: blind(protocol.cut(past)))
 
 
-def withholdable(fold: Fold) -> list[str]:
+def withholdable(fold: Fold, protocol: Protocol) -> list[str]:
     """What can be withheld from the pipeline on these requests."""
-    found = ["times"] if fold.train.at is not None and fold.requests.now is not None else []
+    timed = fold.train.at is not None and fold.requests.now is not None
+    found = ["times"] if timed and not protocol.needs_time else []
     if fold.requests.here is not None and len(fold.requests.past.items):
         found.append("history")
     return found

@@ -307,3 +307,39 @@ def test_plain_peers_and_trainers_agree(seed):
         assert scores[row, mine] == pytest.approx(best, abs=1e-5)
     taken = fold.train.sets()
     assert np.allclose(weights(taken, 10.0), peers.ease_weights(taken, 10.0), atol=1e-4)
+
+
+NAMES = (
+    "leave-last-out",
+    "last-basket",
+    "next-basket",
+    "cart",
+    "time",
+    "next-in-visit",
+    "new-items",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(deadline=None, max_examples=6)
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 4), st.integers(0, 6), st.integers(1, 5), st.integers(0, 2)),
+        min_size=1,
+        max_size=50,
+    )
+)
+def test_any_small_log_is_measured_or_refused_in_words(tmp_path_factory, name, rows):
+    folder = tmp_path_factory.mktemp("log")
+    lines = [f"{u},i{i},2024-01-0{d}T00:00:00,{u}-{d}-{b},red {i % 3} cup" for u, i, d, b in rows]
+    file = table(folder, "user,item,time,basket,title", lines)
+    import sys
+
+    sys.path.insert(0, str(ROOT))
+    try:
+        status = command(
+            "--log", file, "--protocol", name, "--json", "--threads", "1", "--ablations"
+        )
+    finally:
+        sys.path.remove(str(ROOT))
+    assert status in {0, 1, 2}
