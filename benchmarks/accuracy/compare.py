@@ -211,9 +211,15 @@ def _means(one: Measured, protocol: Protocol) -> dict[str, Any]:
         "mrr": round(figures["mrr"], 5),
         "hit": round(figures["hit"], 5),
         "k": protocol.k,
-        **({"auc": round(float(np.nanmean(one.figures["auc"])), 5)} if "auc" in figures else {}),
+        **({"auc": _known(one.figures["auc"])} if "auc" in figures else {}),
         "standard_error": round(float(error), 5),
     }
+
+
+def _known(values: Figures) -> float | None:
+    """The mean of what is known, None where nothing is: an AUC needs something wanted and something not."""
+    known = values[np.isfinite(values)]
+    return round(float(known.mean()), 5) if known.size else None
 
 
 def withheld(fold: Fold, protocol: Protocol, what: str) -> tuple[Fold, Protocol]:
