@@ -35,7 +35,7 @@ def _waive_durability(uri: str) -> None:
 
     with psycopg.connect(uri, autocommit=True) as connection:
         for setting in ("fsync", "full_page_writes"):
-            connection.execute(f"ALTER SYSTEM SET {setting} = off")  # type: ignore[arg-type]
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
         connection.execute("SELECT pg_reload_conf()")
 
 
