@@ -113,6 +113,9 @@ def test_by_default_the_product_that_is_set() -> None:
         ("testapp.Prodcut", "Did you mean testapp.Product?"),
         ("Product", "Did you mean testapp.Product?"),
         ("nothing.LikeIt", "There is no model 'nothing.LikeIt'."),
+        ("shop.Product", "Did you mean testapp.Product?"),
+        ("testapp", "Did you mean testapp.Product?"),
+        ("reco.Itme", "Did you mean testapp."),
     ],
 )
 def test_a_name_that_is_no_model(label: str, words: str) -> None:
@@ -166,3 +169,8 @@ def test_nothing_of_the_shop_is_read_but_statuses() -> None:
         scaffold.draft(Product)
     tables = [found["sql"] for found in seen.captured_queries if "testapp_" in found["sql"]]
     assert all("testapp_order" in found and "LIMIT" in found for found in tables)
+
+
+def test_what_is_there_already_is_said_to_be_there() -> None:
+    words = told()
+    assert "At the end of your urls.py\n# nothing: it is all there\n\nIn your templates" in words

@@ -205,3 +205,69 @@ def test_the_awkward_shop_of_the_tests(place):
     assert found["order.user"].found == "order__customer_id"
     assert "cents / 100" in drawn.source
     assert "hidden=False" in drawn.source
+
+
+def orders_of(sale: dict[str, Any], choices: Any = None) -> dict[str, Any]:
+    """The guesses about orders of a shop whose `Sale` has these fields, and the source under ''."""
+    with isolate_apps("testapp"):
+        product = model("Goods", {"label": models.CharField(max_length=9)})
+        state = models.IntegerField(choices=choices or [(10, "Paid")])
+        order = model("Sale", {"state": state, **sale})
+        line = {
+            "sale": models.ForeignKey(order, models.CASCADE),
+            "goods": models.ForeignKey(product, models.CASCADE),
+            "pieces": models.IntegerField(),
+        }
+        model("SaleLine", line)
+        drawn = scaffold.draft(product)
+    return {guess.subject: guess for guess in drawn.guesses} | {"": drawn.source}
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        (("touched", "due_date", "ordered"), "sale__ordered"),
+        (("delivered", "received"), "sale__received"),
+        (("valid_until", "shipped_on"), ""),
+    ],
+)
+def test_an_unusual_name_for_the_day_of_an_order(place, fields, path):
+    found = orders_of({name: models.DateTimeField() for name in fields})
+    assert found["order.placed_at"].found == path
+    assert ("every past order would count as made today" in found[""]) == (not path)
+
+
+def test_the_day_of_an_order_is_what_is_set_at_creation_not_at_every_change(place):
+    found = orders_of(
+        {
+            "noted": models.DateTimeField(),
+            "seen": models.DateTimeField(auto_now=True),
+            "born_at_till": models.DateTimeField(),
+            "entered": models.DateTimeField(auto_now_add=True),
+        }
+    )
+    assert found["order.placed_at"].found == "sale__entered"
+    assert found["order.placed_at"].alternatives == ("sale__noted",)
+
+
+def test_a_status_that_is_a_number_is_named_by_what_people_see(place, monkeypatch):
+    listed = "reco_plugin.catalog.scaffold.orders.values_of"
+    monkeypatch.setattr(listed, lambda model, field: list(field.flatchoices))
+    choices = [(0, "Offen"), (10, "Bezahlt"), (20, "Rätsel"), (40, "Retoure")]
+    found = orders_of({"ordered": models.DateTimeField()}, choices)
+    assert found["order.status"].found == "sale__state (paid: 10 (Bezahlt))"
+    assert 'refunded = {"40"}' in found[""]
+    assert "# look at 20 (Rätsel)" in found[""]
+
+
+def test_prices_in_several_currencies_want_a_look(place):
+    with isolate_apps("testapp"):
+        product = model("Goods", {"label": models.CharField(max_length=9)})
+        goods = models.ForeignKey(product, models.CASCADE, related_name="prices")
+        amount = models.DecimalField(max_digits=9, decimal_places=2)
+        price = {"goods": goods, "currency": models.CharField(max_length=3), "amount": amount}
+        model("Price", price)
+        drawn = scaffold.draft(product)
+    (found,) = (guess for guess in drawn.guesses if guess.subject == "product.price")
+    assert (found.sure, found.found) == ("unsure", "prices.amount")
+    assert "in ANY currency: add a condition on row.currency" in drawn.source

@@ -258,11 +258,12 @@ def _write_status(sketch: Sketch, best: Statuses, others: tuple[str, ...]) -> No
         values = getattr(best, name)
         if values:
             sketch.attributes[name] = "{" + ", ".join(f'"{value}"' for value in values) + "}"
-    told = f"paid: {', '.join(best.paid) or 'every status that is not named'}"
+    paid = ", ".join(map(best.called, best.paid))
+    told = f"paid: {paid or 'every status that is not named'}"
     if not best.known:
         sketch.remarks["status"] = "no statuses known yet: name those that are a purchase in paid"
     elif best.doubtful:
-        sketch.remarks["paid"] = f"look at {', '.join(best.doubtful)}"
+        sketch.remarks["paid"] = f"look at {', '.join(map(best.called, best.doubtful))}"
     sure: Sure = "unsure" if best.doubtful or not best.paid else "likely"
     sketch.say("order.status", f"{best.name} ({told})", sure, "", others)
 
@@ -283,11 +284,10 @@ def _paid_otherwise(sketch: Sketch, lines: Lines) -> bool:
 
 
 def _moments(sketch: Sketch, lines: Lines) -> None:
-    placed = _first(lines, words.PLACED, is_moment)
-    sketch.set_path(
-        "placed_at", placed, "" if placed else "no date was found: orders count as of now"
-    )
-    sketch.say("order.placed_at", placed, "likely" if placed else "unsure")
+    placed, others = _placed(lines)
+    why = "" if placed else "no date was found: every past order would count as made today"
+    sketch.set_path("placed_at", placed, why)
+    sketch.say("order.placed_at", placed, "likely" if placed else "unsure", why, others)
     changed = _first(lines, words.CHANGED, is_moment) or _auto_now(lines)
     if changed:
         sketch.set_path("changed_at", changed)
@@ -295,6 +295,26 @@ def _moments(sketch: Sketch, lines: Lines) -> None:
     else:
         why = "none; recent orders are read again instead"
         sketch.say("order.changed_at", "", "unsure", why)
+
+
+def _placed(lines: Lines) -> tuple[str, tuple[str, ...]]:
+    """A moment with a usual name; else the one set by itself at creation; else the first that is of
+    nothing that happens later. With the others that would do."""
+    if usual := _first(lines, words.PLACED, is_moment):
+        return usual, ()
+    found = [
+        (not getattr(field, "auto_now_add", False), before + field.name)
+        for model, before in _places(lines)
+        for field in fields_of(model)
+        if is_moment(field) and _may_be_placed(field)
+    ]
+    paths = [path for _, path in sorted(found, key=lambda one: one[0])]
+    return (paths[0], tuple(paths[1:5])) if paths else ("", ())
+
+
+def _may_be_placed(field: Field) -> bool:
+    is_later = tokens(field.name) & words.LATER or field.name in words.CHANGED
+    return not is_later and not getattr(field, "auto_now", False)
 
 
 def _auto_now(lines: Lines) -> str:

@@ -8,6 +8,7 @@ from reco_plugin.catalog.scaffold.fields import (
     computed,
     is_cents,
     is_integer,
+    is_label,
     is_money,
     is_number,
     pick,
@@ -95,6 +96,13 @@ def _related(sketch: Sketch, link: Link, found: Picked) -> None:
         f"        return float(min(prices)){divisor} if prices else None\n"
     )
     sketch.remarks["get_price"] = f"the lowest of its {link.name} rows; is that what you charge?"
+    if currency := pick(link.model, words.CURRENCY, is_label):
+        sketch.remarks["get_price"] = (
+            f"the lowest of its {link.name} rows in ANY {currency.name}: add a condition on "
+            f"row.{currency.name}"
+        )
+        why = f"the lowest of {link.name}, whatever its {currency.name}"
+        return sketch.say("product.price", told, "unsure", why, found.others)
     return sketch.say("product.price", told, "likely", f"the lowest of {link.name}", found.others)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,12 @@ from django.apps import AppConfig, apps
 from django.conf import settings as django_settings
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import CreateModel
+from django.urls import NoReverseMatch, reverse
 
 from reco_plugin import conf
 from reco_plugin.catalog.scaffold.fields import Model
+
+logger = logging.getLogger(__name__)
 
 MIDDLEWARE = "reco_plugin.middleware.RecoMiddleware"
 REQUEST = "django.template.context_processors.request"
@@ -101,6 +105,18 @@ def lacks_request_processor() -> bool:
     ]
     options: list[Any] = [one.get("OPTIONS") or {} for one in engines]
     return not any(REQUEST in one.get("context_processors", ()) for one in options)
+
+
+def has_urls() -> bool:
+    """Whether our addresses are included already; False where the project's cannot be loaded."""
+    try:
+        reverse("reco:click", args=["x"])
+    except NoReverseMatch:
+        return False
+    except Exception:  # somebody's urls.py does not import: no reason not to help with the models
+        logger.debug("the addresses cannot be loaded", exc_info=True)
+        return False
+    return True
 
 
 URLS = """\

@@ -29,7 +29,13 @@ class Statuses:
     refunded: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
-    """Taken for paid, but somebody should look."""
+    """Somebody should look at them."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """What people see of a value, where that is another word."""
+
+    def called(self, value: str) -> str:
+        """'40 (Returned)'"""
+        return f"{value} ({self.labels[value]})" if value in self.labels else value
 
     @property
     def known(self) -> int:
@@ -40,6 +46,8 @@ def sorted_out(name: str, values: Iterable[tuple[Any, str]]) -> Statuses:
     """(value, label) pairs, by the words in both."""
     found = Statuses(name=name)
     for value, label in values:
+        if label and label.lower() != str(value).lower():
+            found.labels[str(value)] = label
         _put(found, str(value), tokens(str(value)) | tokens(label))
     return found
 

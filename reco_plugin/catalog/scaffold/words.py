@@ -118,21 +118,28 @@ PAID_AT = ("paid_at", "paid_on", "payment_date", "date_paid", "completed_at")
 PLACED = ("placed_at", "ordered_at", "date_placed", "order_date", "purchased_at", "date_ordered", "bought_at",
           "sold_at", "submitted_at", "created_at", "date_created", "created", "created_on", "timestamp",
           "datetime", "date", "when", "paid_at")  # fmt: skip
+LATER = frozenset(("paid", "payment", "shipped", "shipping", "shipment", "delivery", "delivered", "dispatched",
+                   "due", "cancelled", "canceled", "refunded", "returned", "deleted", "updated", "modified",
+                   "changed", "touched", "synced", "exported", "invoiced", "expires", "expiry", "expected",
+                   "birth", "birthday", "born", "closed", "completed", "fulfilled", "valid", "until",
+                   "reminder", "reminded", "printed"))  # fmt: skip
+"""What happens to an order after it was placed, or is of something else."""
 CHANGED = ("updated_at", "modified_at", "changed_at", "updated", "modified", "date_updated", "updated_on",
            "last_modified", "date_modified", "modified_on", "last_updated")  # fmt: skip
 
 PAID = frozenset(("paid", "completed", "complete", "shipped", "delivered", "fulfilled", "dispatched", "sent",
                   "captured", "settled", "closed", "success", "succeeded", "successful", "done", "finished",
                   "processing", "packed", "ready", "picked", "charged", "full", "fully", "overcharged",
-                  "bezahlt", "versendet", "payee", "pagado"))  # fmt: skip
+                  "bezahlt", "versendet", "versandt", "geliefert", "abgeschlossen", "payee", "pagado"))  # fmt: skip
 MAYBE_PAID = frozenset(("confirmed", "accepted", "approved", "authorized", "authorised", "partial",
                         "partially", "progress", "preparing", "ordered"))  # fmt: skip
 CANCELLED = frozenset(("cancelled", "canceled", "cancel", "void", "voided", "rejected", "declined", "failed",
                        "expired", "abandoned", "error", "storniert", "deleted"))  # fmt: skip
-REFUNDED = frozenset(("refunded", "refund", "returned", "return", "chargeback", "reversed"))
+REFUNDED = frozenset(("refunded", "refund", "returned", "return", "chargeback", "reversed",
+                      "retoure", "retourniert", "erstattet"))  # fmt: skip
 NOT_YET = frozenset(("not", "un", "unpaid", "awaiting", "pending", "waiting", "new", "draft", "open", "none",
                      "unconfirmed", "unfulfilled", "hold", "cart", "created", "placed", "submitted",
-                     "incomplete", "basket"))  # fmt: skip
+                     "incomplete", "basket", "offen", "neu", "unbezahlt"))  # fmt: skip
 
 
 def tokens(name: str) -> frozenset[str]:

@@ -77,13 +77,16 @@ class Command(BaseCommand):
         self.stdout.write(title(f"\n{verb}: {draft.place.path}"))
         if not written:
             self.stdout.write(draft.source)
+        there = "# nothing: it is all there"
         self.stdout.write(title("\nAt the end of your settings"))
-        self.stdout.write("\n".join(draft.settings))
+        self.stdout.write("\n".join(draft.settings) or there)
         self.stdout.write(title("\nAt the end of your urls.py"))
-        self.stdout.write(project.URLS)
-        self.stdout.write(title("In your templates"))
-        self.stdout.write(project.TEMPLATES)
-        self.stdout.write(title("Then"))
+        self.stdout.write(there if project.has_urls() else project.URLS.rstrip("\n"))
+        self.stdout.write(title("\nIn your templates"))
+        self.stdout.write(project.TEMPLATES.rstrip("\n"))
+        self.stdout.write(title("\nThen"))
+        if any(guess.sure == "unsure" for guess in draft.guesses):
+            self.stdout.write("# first look at what is marked LOOK, and mend the file")
         self.stdout.write("python manage.py migrate && python manage.py reco_backfill")
         self.stdout.write(
             "python manage.py reco_doctor   # what is still missing, and the next step"
@@ -115,7 +118,7 @@ def _as_json(draft: Draft, written: bool) -> dict[str, Any]:
 
 def _no_model(label: str) -> str:
     """What to write instead of a label that names no model; '' when it does name one."""
-    models = [model for model in apps.get_models() if not model._meta.abstract]
+    models = [model for model in apps.get_models() if model._meta.app_label != "reco"]
     labels = [model._meta.label for model in models]
     if label.lower() in [known.lower() for known in labels]:
         return ""
@@ -123,7 +126,10 @@ def _no_model(label: str) -> str:
     if not label:
         meant = ", ".join(likely) or "e.g. shop.Product"
         return f"Name your product model: {meant}"
-    by_name = [known for known in labels if known.rpartition(".")[2].lower() == label.lower()]
-    near = by_name or difflib.get_close_matches(label, labels, n=1) or likely[:1]
+    name = label.rpartition(".")[2].lower()
+    by_name = [known for known in labels if known.rpartition(".")[2].lower() == name]
+    in_app = [known for known in likely if known.partition(".")[0] == label.partition(".")[0]]
+    spelt = difflib.get_close_matches(label, labels, n=1, cutoff=0.75)
+    near = by_name or spelt or in_app or likely[:1]
     meant = f" Did you mean {near[0]}?" if near else " Is its app in INSTALLED_APPS?"
     return f"There is no model {label!r}.{meant}"
