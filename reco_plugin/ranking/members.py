@@ -36,6 +36,8 @@ NEW = 2_000
 """New items of a source for a request: among items nobody took, a source knows less surely which to leave out."""
 TOGETHER = 1.5
 """Mean items of a basket from which on baskets tell what goes together."""
+SHORT = 1.5
+"""EASE's relative ridge on baskets: one basket holds fewer items by chance than a whole history does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,7 +125,7 @@ def _taking_part(of: Traits) -> Iterator[tuple[str, NeighbourTrainer, bool]]:
     yield "itemknn", ItemKNN(), False
     yield "ease", Ease(), False
     if of.baskets:
-        yield "together", Ease(), True
+        yield "together", Ease({"relative": SHORT}), True
         yield "beside", ItemKNN({"weighting": "cosine"}), True
     if of.features:
         yield "content", Content(), False
