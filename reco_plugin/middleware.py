@@ -7,7 +7,8 @@ response says `Vary: Cookie`; a page that is to be cached for everyone must load
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -37,21 +38,43 @@ class RecoMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.is_async:
             return self._acall(request)
-        lifecycle.state_of(request).has_middleware = True
-        return _finish(request, self.get_response(request))
+        with _watched(request):
+            return _finish(request, self.get_response(request))
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
-        lifecycle.state_of(request).has_middleware = True
-        return _finish(request, await self.get_response(request))
+        with _watched(request):
+            return _finish(request, await self.get_response(request))
+
+
+@contextmanager
+def _watched(request: HttpRequest) -> Iterator[None]:
+    """What waits for the end of the response is done, whatever becomes of that.
+
+    Middleware above may put a response of its own in its place (a 304): Django closes the request
+    with whichever is sent. A client that leaves early gets none (ASGI cancels), yet its order stands.
+    """
+    state = lifecycle.state_of(request)
+    state.has_middleware = True
+    request.close = _Closer(state, request.close)  # type: ignore[method-assign]
+    try:
+        yield
+    except BaseException:
+        lifecycle.abandon(state)
+        raise
 
 
 class _Closer:
     """Runs the callbacks of one request. A copy that went through a cache's pickle does nothing."""
 
-    def __init__(self, state: RequestState | None = None) -> None:
+    def __init__(
+        self, state: RequestState | None = None, before: Callable[[], object] | None = None
+    ) -> None:
         self.state = state
+        self.before = before
 
     def __call__(self) -> None:
+        if self.before is not None:
+            self.before()
         if self.state is not None:
             lifecycle.close(self.state)
 
@@ -78,10 +101,10 @@ def _quotable(text: str) -> str:
 
 def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     try:
+        response._resource_closers.append(_Closer(lifecycle.state_of(request)))  # type: ignore[attr-defined]
         identity.finish(request, response)
         if django_settings.DEBUG:
             _tell_timings(request, response)
-        response._resource_closers.append(_Closer(lifecycle.state_of(request)))  # type: ignore[attr-defined]
     except Exception:
         logger.exception("RecoMiddleware failed; the response is not affected.")
         if conf.settings.DEBUG_RAISE:

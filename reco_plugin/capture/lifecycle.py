@@ -100,11 +100,24 @@ def close(state: RequestState) -> None:
     if state.callbacks:
         connection = connections[conf.settings.DATABASE]
         had_none = connection.connection is None
-        while state.callbacks:
-            guarded(state.callbacks.pop(0))
+        _drain(state)
         if had_none and not connection.in_atomic_block:
             connection.close()
     state.is_closed = True
+    _drain(state)  # what another thread added meanwhile
+
+
+def abandon(state: RequestState) -> None:
+    """Nobody will close a response: do in the background what waits for that.
+
+    A view in a thread may still be at work: what it has yet to say waits for nothing.
+    """
+    background.submit(partial(close, state))
+
+
+def _drain(state: RequestState) -> None:
+    while state.callbacks:
+        guarded(state.callbacks.pop(0))
 
 
 def guarded(callback: Callback) -> None:

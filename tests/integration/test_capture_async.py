@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.contrib.auth import alogin, alogout
-from django.db import connections
+from django.core.asgi import get_asgi_application
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient
 from django.urls import path
@@ -63,7 +64,19 @@ async def log_out(request: HttpRequest) -> HttpResponse:
     return HttpResponse("out")
 
 
+at_work, gone = threading.Event(), threading.Event()
+
+
+def buy_slowly(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    at_work.set()
+    assert gone.wait(5)
+    with transaction.atomic():
+        track(request, "purchase", pk)
+    return HttpResponse("bought, but nobody is there")
+
+
 urlpatterns = [
+    path("slowly/<uuid:pk>/", buy_slowly),
     path("in/<str:pk>/", log_in),
     path("out/", log_out),
     path("view/<uuid:pk>/", view_product),
@@ -193,3 +206,32 @@ async def test_a_full_queue_drops_and_counts(monkeypatch):
     assert drops.pending()[1, "queue_full"] == 3
     gate.set()
     assert len(await events()) == 2
+
+
+@pytest.mark.asyncio
+async def test_who_leaves_before_the_answer_has_still_bought():
+    at_work.clear()
+    gone.clear()
+    asked = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive():
+        if asked:
+            return asked.pop()
+        while not at_work.is_set():
+            await asyncio.sleep(0.01)
+        asyncio.get_running_loop().call_later(0.1, gone.set)
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        raise AssertionError(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": f"/slowly/{uuid.uuid4()}/",
+        "headers": [(b"user-agent", PERSON.encode()), (b"host", b"testserver")],
+        "query_string": b"",
+    }
+    await get_asgi_application()(scope, receive, send)
+    assert gone.wait(5)
+    assert [event.kind for event in await events()] == [EventKind.PURCHASE]

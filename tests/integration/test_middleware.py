@@ -113,6 +113,19 @@ def test_r27_the_cache_middleware_never_shares_a_visitor(settings):
         assert each.get("/impersonal/").content == b"the same for everyone"
 
 
+def test_what_waits_is_done_also_where_another_response_is_sent(client, settings):
+    """ConditionalGetMiddleware answers with a 304 of its own, and drops ours."""
+    settings.MIDDLEWARE = [
+        "django.middleware.http.ConditionalGetMiddleware",
+        *settings.MIDDLEWARE,
+    ]
+    first = client.get("/plain/")
+    done.clear()
+    second = client.get("/plain/", headers={"if-none-match": first["ETag"]})
+    assert second.status_code == 304
+    assert done == ["view", "first", "second", "third"]
+
+
 def test_a_response_can_still_be_pickled():
     request = RequestFactory(headers={"user-agent": PERSON}).get("/")
     response = RecoMiddleware(impersonal)(request)
@@ -129,7 +142,8 @@ def test_it_never_raises_into_the_shop(client, monkeypatch, settings):
         raise RuntimeError("ours is broken")
 
     monkeypatch.setattr("reco_plugin.capture.identity.finish", breaks)
-    assert client.get("/impersonal/").status_code == 200
+    assert client.get("/plain/").status_code == 200
+    assert done == ["view", "first", "second", "third"]
     settings.RECO_DEBUG_RAISE = True
     with pytest.raises(RuntimeError, match="ours is broken"):
         client.get("/impersonal/")
