@@ -40,20 +40,35 @@ def record(events: Iterable[ShopEvent], request: HttpRequest | None = None) -> N
 
 
 def defer(work: Callable[[], object], request: HttpRequest | None = None) -> None:
-    """Run `work` when the current transaction has committed, away from any event loop."""
+    """Run `work` when the current transaction has committed, away from any event loop.
+
+    Where the shop manages its transactions by hand nobody says when one is committed: it is done
+    after the response. Never connects: outside a transaction there is nothing to wait for.
+    """
     try:
-        if not background.in_event_loop():
+        if background.in_event_loop():
+            _defer_to_close(work, request)
+            return
+        connection = connections[conf.settings.DATABASE]
+        if connection.in_atomic_block:
             using = conf.settings.DATABASE
             transaction.on_commit(partial(guarded, work), using=using, robust=True)
-        elif request is not None and state_of(request).has_middleware:
-            after_response(request, work)
+        elif connection.connection is not None and not connection.autocommit:
+            _defer_to_close(partial(background.submit, work), request)
         else:
-            background.submit(work)
+            guarded(work)
     except Exception:
         drops.count("not_deferred")
         logger.exception("Events were lost: their writing could not be put off.")
         if conf.settings.DEBUG_RAISE:
             raise
+
+
+def _defer_to_close(work: Callable[[], object], request: HttpRequest | None) -> None:
+    if request is not None and state_of(request).has_middleware:
+        after_response(request, work)
+    else:
+        background.submit(work)
 
 
 def write_soon(events: Sequence[ShopEvent], request: HttpRequest | None) -> None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import hypothesis
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory, TestCase
 from django.urls import path
@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from testapp.models import Customer, Line, Order, Product
 
 from reco_plugin import signals
-from reco_plugin.capture import drops, record, shopper_id, track, write
+from reco_plugin.capture import background, drops, record, shopper_id, track, write
+from reco_plugin.capture.lifecycle import close, state_of
 from reco_plugin.jobs.sync_orders import sync_orders
 from reco_plugin.models import Interaction, VisitorLink
 from reco_plugin.types import EventKind, EventSource, ShopEvent, Shopper
@@ -196,6 +197,41 @@ def test_an_unreachable_database_is_counted(request_of_a_person, monkeypatch):
     track(request_of_a_person, "view_item", uuid.uuid4())
     record([event(), event()])
     assert drops.pending()[1, "write_failed"] == 3
+
+
+def test_by_hand_managed_transactions_lose_no_event(request_of_a_person):
+    connection.set_autocommit(False)
+    try:
+        track(request_of_a_person, "view_item", uuid.uuid4())
+        Product.objects.create(label="the shop's")
+        connection.commit()
+    finally:
+        connection.set_autocommit(True)
+    assert background.join(5)
+    assert Interaction.objects.count() == 1
+
+
+def test_r02_a_page_without_sql_connects_nowhere_while_the_database_is_down(
+    request_of_a_person, monkeypatch
+):
+    """What it did waits for the end of the response, and there for the breaker."""
+    state = state_of(request_of_a_person)
+    state.has_middleware = True
+    tried = []
+
+    def refuse(*_):
+        tried.append(1)
+        raise OperationalError("connection refused")
+
+    connection.close()
+    with monkeypatch.context() as down:
+        down.setattr(type(connections["default"]), "get_new_connection", refuse)
+        track(request_of_a_person, "view_item", uuid.uuid4())
+        assert not tried
+        close(state)
+        assert tried
+    assert background.join(5)
+    assert Interaction.objects.count() == 1
 
 
 def test_a_poison_event_does_not_take_the_others_with_it():
