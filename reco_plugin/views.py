@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 
 from reco_plugin import backends, capture, conf, measurement
 from reco_plugin.measurement import ClickToken
+from reco_plugin.models import Click
 from reco_plugin.signals import recommendation_clicked
 from reco_plugin.types import EventKind, EventSource
 
@@ -53,8 +54,10 @@ def _count(request: HttpRequest, said: ClickToken, product: Any) -> None:
             return
         shopper = capture.identify(request)
         who = shopper.id if shopper else None
-        work = partial(_write, request, said, product, who)
-        later = partial(capture.attempt, work, site=said.site, name="clicks")
+        found: list[Click] = []
+        work = partial(_write, said, product, who, found)
+        then = partial(_tell, request, product, found)
+        later = partial(capture.attempt, work, site=said.site, name="clicks", then=then)
         capture.after_response(request, later)
     except Exception:
         if conf.settings.DEBUG_RAISE:
@@ -62,8 +65,13 @@ def _count(request: HttpRequest, said: ClickToken, product: Any) -> None:
         logger.exception("A click on %s was lost", said.placement)
 
 
-def _write(request: HttpRequest, said: ClickToken, product: Any, who: uuid.UUID | None) -> None:
-    found = measurement.record_click(said, product.pk, who)
-    if found is not None:
+def _write(said: ClickToken, product: Any, who: uuid.UUID | None, found: list[Click]) -> None:
+    if (click := measurement.record_click(said, product.pk, who)) is not None:
+        found.append(click)
+
+
+def _tell(request: HttpRequest, product: Any, found: list[Click]) -> None:
+    """Whoever listens is the shop's own: it runs when our write, with its time limit, is over."""
+    for click in found:
         capture.track(request, EventKind.SELECT_ITEM, product, source=EventSource.CLICK)
-        recommendation_clicked.send_robust(type(found), click=found, request=request)
+        recommendation_clicked.send_robust(type(click), click=click, request=request)

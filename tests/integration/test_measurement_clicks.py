@@ -16,6 +16,7 @@ from testapp.models import Customer
 from testapp.urls import urlpatterns as shop_urls
 
 from reco_plugin import measurement
+from reco_plugin.capture import background
 from reco_plugin.measurement import clicks
 from reco_plugin.models import Click, Impression, Interaction
 from reco_plugin.serving import pointers, recommend
@@ -30,6 +31,9 @@ def show(request):
     return HttpResponse(str(len(slate)))
 
 
+on_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="time limits are PostgreSQL's"
+)
 urlpatterns = [*shop_urls, path("show/", show)]
 pytestmark = [pytest.mark.urls(__name__), pytest.mark.django_db(transaction=True)]
 
@@ -164,6 +168,25 @@ def test_a_click_counts_once_and_leads_on(shop, person):
     assert Interaction.objects.filter(kind=EventKind.SELECT_ITEM).count() == 1
     assert response["X-Robots-Tag"] == "noindex, nofollow"
     assert "no-store" in response["Cache-Control"]
+
+
+@on_postgresql
+def test_who_listens_to_clicks_is_not_under_our_time_limit(shop, person, settings):
+    settings.RECO_WRITE_TIMEOUT_MS = 50
+    heard = []
+
+    def listen(sender, click, request, **kwargs):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('statement_timeout')")
+            heard.extend(cursor.fetchone())
+
+    recommendation_clicked.connect(listen)
+    try:
+        person.get(link(slate_of(shop)))
+        assert background.join(5)
+    finally:
+        recommendation_clicked.disconnect(listen)
+    assert heard == ["0"]
 
 
 @pytest.mark.parametrize("method", ["robot", "head", "prefetch"])
