@@ -108,11 +108,11 @@ class Worker:
         return time.monotonic() < self._hurry_until
 
     def _push(self, task: _Task) -> None:
-        heapq.heappush(self._heap, task)
-        if self._thread is None:
+        if self._thread is None:  # first: where none can be started, nothing may be left queued
             thread = threading.Thread(target=self._run, name="reco", daemon=True)
             thread.start()
             self._thread = self._last = thread
+        heapq.heappush(self._heap, task)
         self._changed.notify()
 
     def _run(self) -> None:
@@ -191,8 +191,8 @@ def submit(work: Work, *, site: int = 1, size: int = 1, delay: float = 0.0) -> b
     """
     try:
         return _worker.submit(work, site=site, size=size, delay=delay)
-    except RuntimeError:  # the interpreter is shutting down: no new threads
-        drops.count("shutdown", site, size)
+    except RuntimeError:  # no new threads: the interpreter is shutting down, or there are too many
+        drops.count("no_thread", site, size)
         return False
 
 

@@ -61,6 +61,26 @@ def test_joining_does_not_wait_for_the_linger():
     assert slow.join(5)
 
 
+def test_where_no_thread_can_be_started_nothing_is_left_queued(monkeypatch):
+    """It was counted as lost: done later, it would have been counted wrongly."""
+    from reco_plugin.capture import drops
+
+    done: list[int] = []
+    monkeypatch.setattr(background, "_worker", background.Worker(linger=0.1))
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    before = drops.pending().get((1, "no_thread"), 0)
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", refuse)
+        assert not background.submit(lambda: done.append(1))
+    assert drops.pending()[1, "no_thread"] == before + 1
+    assert background.submit(lambda: done.append(2))
+    assert background.join(5)
+    assert done == [2]
+
+
 def test_counts_from_many_threads_add_up():
     counts = Counts()
 
