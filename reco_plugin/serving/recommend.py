@@ -14,6 +14,7 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 
 from reco_plugin import capture, conf, measurement, outages
+from reco_plugin.bounded import savepoint
 from reco_plugin.breaker import Breaker, breaker
 from reco_plugin.serving import served
 from reco_plugin.serving.asking import Ask, settle
@@ -94,7 +95,8 @@ def _slate(settled: partial[Ask], reads: Breaker) -> Slate:
     """The answer; `reads` learns whether the database gave it."""
     filling: Filling | None = None
     try:
-        ask = settled()
+        with savepoint(conf.settings.DATABASE):  # the shop's own user, exclude, … may read
+            ask = settled()
         filling = climb(ask)
     finally:
         _judge(reads, filling)

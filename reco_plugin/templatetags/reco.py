@@ -10,6 +10,7 @@ from django.template.base import FilterExpression, NodeList, Parser, Token, toke
 from django.template.exceptions import TemplateSyntaxError
 
 from reco_plugin import conf
+from reco_plugin.bounded import savepoint
 from reco_plugin.serving import recommend
 from reco_plugin.serving.tiles import heading, href, tiles
 from reco_plugin.types import Slate, SlateItem
@@ -70,7 +71,8 @@ class RecommendNode(template.Node):
 
     def render(self, context: template.Context) -> str:
         try:
-            return self._render(context)
+            with savepoint(conf.settings.DATABASE):  # what a tile reads must not break the page's
+                return self._render(context)
         except Exception:
             if conf.settings.DEBUG_RAISE:
                 raise

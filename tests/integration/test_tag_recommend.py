@@ -6,15 +6,17 @@ import re
 
 import pytest
 import servingshop as ss
-from django.db import connection
+from django.contrib.auth.models import AnonymousUser
+from django.db import connection, transaction
 from django.template import Context, Template, TemplateSyntaxError
 from django.test.utils import CaptureQueriesContext
+from django.utils.functional import SimpleLazyObject
 from testapp.models import Product
 from testapp.reco import TestCatalog
 
 from reco_plugin import capture
 from reco_plugin.models import Impression
-from reco_plugin.serving import pointers
+from reco_plugin.serving import pointers, recommend
 from reco_plugin.types import Slate
 
 pytestmark = pytest.mark.django_db
@@ -156,6 +158,29 @@ def test_a_product_that_cannot_be_shown_is_left_out(shop, monkeypatch):
     html = render('{% recommend "popular" limit=3 %}')
     assert "Thing 0" in html
     assert "Thing 1" not in html
+
+
+def breaks_in_sql(*_: object) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM no_such_table")
+    return "never"
+
+
+def test_a_tile_that_breaks_in_sql_leaves_the_shops_transaction_usable(shop, monkeypatch):
+    monkeypatch.setattr(TestCatalog, "image_url", breaks_in_sql)
+    with transaction.atomic():
+        assert render('{% recommend "popular" limit=3 %}') == ""
+        assert Product.objects.exists()
+
+
+@pytest.mark.parametrize("what", ["user", "exclude"])
+def test_what_a_slate_is_asked_with_may_break_in_sql(shop, what):
+    request = ss.request()
+    request.user = SimpleLazyObject(breaks_in_sql) if what == "user" else AnonymousUser()
+    exclude = (breaks_in_sql() for _ in range(1)) if what == "exclude" else ()
+    with transaction.atomic():
+        recommend("popular", request=request, exclude=exclude)
+        assert Product.objects.exists()
 
 
 def test_a_page_without_our_urls_links_to_the_products(shop, settings):
