@@ -49,6 +49,7 @@ QUESTIONS = (
     Question(ask=indexes.recall, needs="tables"),
     Question(ask=plans.of_our_queries, needs="tables"),
     Question(ask=orders.are_read, needs="tables"),
+    Question(ask=orders.dates, needs="tables"),
     Question(ask=orders.dropped, needs="tables"),
     Question(ask=workers.jobs, needs="tables"),
     Question(ask=host.folder),
@@ -64,7 +65,8 @@ def probes(site: int | None = None, *, fast: bool = False) -> Iterator[Finding]:
     """Ask every probe about `site`; `fast` starts no process and calls no broker.
 
     What needs the database is left out where that cannot be reached, what needs our tables where
-    they are not there. A probe that breaks is a finding of its own; nothing is raised.
+    they, or the product they point to, are not there. A probe that breaks is a finding of its own;
+    nothing is raised.
     """
     site = backends.site() if site is None else site
     lacking: set[str] = set()
@@ -72,7 +74,7 @@ def probes(site: int | None = None, *, fast: bool = False) -> Iterator[Finding]:
         yield reached
         if reached.level == "error":
             lacking = {"database", "tables"}
-    if not lacking and not tables.are_there():
+    if not lacking and not (setup.product_is_installed() and tables.are_there()):
         lacking = {"tables"}
     for question in QUESTIONS:
         if question.needs not in lacking and not (fast and question.is_slow):
@@ -95,7 +97,7 @@ def next_step(site: int | None = None, findings: Iterable[Finding] = ()) -> str:
     found = [finding for finding in findings if finding.hint]
     for finding in found:
         if finding.level == "error":
-            return finding.hint
+            return _step(finding)
     try:
         waiting = [kind for kind in readiness(site) if not kind.ready and kind.next_step]
     except DatabaseError:
@@ -104,5 +106,12 @@ def next_step(site: int | None = None, findings: Iterable[Finding] = ()) -> str:
         return kind.next_step
     for finding in found:
         if finding.level == "warning":
-            return finding.hint
+            return _step(finding)
     return ""
+
+
+def _step(finding: Finding) -> str:
+    """A command says all; anything else is told with what it is about."""
+    if finding.hint.startswith("python ") or finding.hint in finding.words:
+        return finding.hint
+    return f"{finding.words.partition(chr(10))[0].rstrip('.')}. {finding.hint}"

@@ -7,12 +7,17 @@ from collections.abc import Iterator
 
 from django.db.models import Sum
 
-from reco_plugin import clock, conf
+from reco_plugin import backends, clock, conf
 from reco_plugin.doctor.finding import Finding, note, ok, warning
 from reco_plugin.models import Dropped, Interaction, OrderCursor
+from reco_plugin.types import EventKind, EventSource
 
 LATE = dt.timedelta(hours=24)
 DAY = dt.timedelta(days=1)
+SAMPLE = 1_000
+"""Oldest rows looked at for the dates of imported orders."""
+FEW = 25
+MOMENT = dt.timedelta(minutes=1)
 MANY = 100
 SHARE = 0.05
 """Left out in a day: fewer than MANY, or less than this share, is nobody's concern."""
@@ -46,8 +51,39 @@ def are_read(site: int) -> Iterator[Finding]:
 def _ago(late: dt.timedelta) -> str:
     minutes = max(int(late.total_seconds() // 60), 0)
     if minutes < 120:
-        return f"{minutes} minutes"
+        return "1 minute" if minutes == 1 else f"{minutes} minutes"
     return f"{minutes // 60} hours" if minutes < 2_880 else f"{minutes // 1_440} days"
+
+
+def dates(site: int) -> Iterator[Finding]:
+    """Purchases of the past that bear the moment they were read hide what was bought when."""
+    if not conf.settings.ORDERS:
+        return
+    mapping = backends.orders()
+    if mapping is not None and not mapping.placed_at:
+        yield warning(
+            "orders.dates",
+            f"{type(mapping).__name__}.placed_at is not set: every order counts as made when it is read.",
+            "Name the date of the order there; then: python manage.py reco_backfill --again",
+            docs="howto/map-your-orders",
+        )
+        return
+    first = (
+        Interaction.objects.using(conf.settings.DATABASE).filter(site=site).order_by("pk")[:SAMPLE]
+    )
+    as_read = [
+        abs(event.received_at - event.occurred_at) < MOMENT
+        for event in first
+        if event.source == EventSource.BACKFILL and event.kind == EventKind.PURCHASE
+    ]
+    if len(as_read) >= FEW and sum(as_read) > len(as_read) / 2:
+        yield warning(
+            "orders.dates",
+            "Most imported orders bear the moment they were read, not the day they were placed.",
+            "The order mapping named no date then. Forget and import them: "
+            "python manage.py reco_backfill --again",
+            docs="howto/map-your-orders",
+        )
 
 
 def dropped(site: int) -> Iterator[Finding]:

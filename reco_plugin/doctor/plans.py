@@ -60,7 +60,8 @@ def _of_vectors(cursor: CursorWrapper, run: Run) -> Iterator[Finding]:
         plan = Plan.of(state, space)
         if plan.kind is None:
             yield ok(
-                f"plans.{space}", f"{state['rows']:,} vectors are scanned exactly, as intended."
+                f"plans.{space}",
+                f"For {space}, {state['rows']:,} vectors are scanned exactly, as intended.",
             )
             continue
         for name, value in queries.settings(plan, state["rows"]).items():

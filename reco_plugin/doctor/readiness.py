@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Count, QuerySet
 
 from reco_plugin import backends, conf
-from reco_plugin.models import ActiveRun, Interaction, Item, Run, RunStatus
+from reco_plugin.models import ActiveRun, Interaction, Item, Job, Run, RunStatus
 
 MOST_COUNTED = 100_000
 """Interactions are counted up to here: enough to decide, whatever the size of the log."""
@@ -43,12 +43,14 @@ class _Stock:
     """With two or more products, counted up to RECO_MIN_SHOPPERS."""
     live: frozenset[str]
     """Kinds of which a run is live."""
+    was_read: bool
+    """The catalogue was, whatever it held."""
     refused: str
     """Why the newest personal run is not live, or ''."""
 
 
 def readiness(site: int | None = None) -> list[Readiness]:
-    """Of 'popular', 'similar' and 'personal', the easiest first. Five short statements."""
+    """Of 'popular', 'similar' and 'personal', the easiest first. Six short statements."""
     site = backends.site() if site is None else site
     stock = _take_stock(site)
     return [_popular(stock), _similar(stock), _personal(stock)]
@@ -68,6 +70,9 @@ def _take_stock(site: int) -> _Stock:
         interactions=events.order_by()[:MOST_COUNTED].count(),
         shoppers=several.order_by()[: conf.settings.MIN_SHOPPERS].count(),
         live=frozenset(live),
+        was_read=_rows(Job)
+        .filter(site=site, name="sync_items", succeeded_at__isnull=False)
+        .exists(),
         refused=_refusal(site),
     )
 
@@ -87,10 +92,11 @@ def _rows(model: Any) -> QuerySet[Any]:
 
 
 def _popular(stock: _Stock) -> Readiness:
-    ready = "popular" in stock.live
+    ready = "popular" in stock.live and stock.items > 0
+    is_live = "popular" in stock.live
     words = f"{_counted(stock.items)} products known, {_counted(stock.interactions)} interactions"
     if not stock.items:
-        step = "Read your catalogue: python manage.py reco_sync_items"
+        step = _to_know(stock)
     elif not stock.interactions and conf.settings.ORDERS:
         step = "Bring your past orders in: python manage.py reco_backfill"
     else:
@@ -100,7 +106,7 @@ def _popular(stock: _Stock) -> Readiness:
         have=stock.items,
         need=1,
         ready=ready,
-        words=f"{words}; {'a run is live' if ready else 'no run is live'}",
+        words=f"{words}; {'a run is live' if is_live else 'no run is live'}",
         next_step="" if ready else step,
     )
 
@@ -119,7 +125,7 @@ def _learnt(stock: _Stock, kind: str, what: str) -> Readiness:
     ready = "personal" in stock.live
     words = (
         f"{what}: {_counted(stock.interactions)} of {need:,} interactions, "
-        f"{stock.shoppers:,} of {people:,} shoppers with two or more products; "
+        f"{_enough(stock.shoppers, people)} with two or more products; "
         + ("a run is live" if ready else "no run is live")
     )
     return Readiness(
@@ -132,9 +138,24 @@ def _learnt(stock: _Stock, kind: str, what: str) -> Readiness:
     )
 
 
+def _enough(shoppers: int, people: int) -> str:
+    if shoppers >= people:  # they are not counted any further
+        return f"{people:,} or more shoppers"
+    return f"{shoppers:,} of {people:,} shoppers"
+
+
+def _to_know(stock: _Stock) -> str:
+    if stock.was_read:
+        return (
+            "Your catalogue was read and holds no product. Add products, or look at products() of "
+            "RECO_CATALOG; then: python manage.py reco_sync_items"
+        )
+    return "Read your catalogue: python manage.py reco_sync_items"
+
+
 def _to_learn(stock: _Stock, need: int, people: int) -> str:
     if not stock.items:
-        return "Read your catalogue: python manage.py reco_sync_items"
+        return _to_know(stock)
     if stock.interactions >= need and stock.shoppers >= people:
         if stock.refused:
             return f"The last training was not made live: {stock.refused}. See: manage.py reco_runs"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.apps import apps
 from django.core import checks as django_checks
 from django.db import DatabaseError
 
@@ -24,6 +25,15 @@ def checks(site: int) -> Iterator[Finding]:
         )
     if not complaints:
         yield ok("setup.checks", "No system check complains.")
+
+
+def product_is_installed() -> bool:
+    """Without the product model none of our tables can be asked; reco.E001 says so."""
+    try:
+        apps.get_model(conf.settings.PRODUCT_MODEL)
+    except (LookupError, ValueError):
+        return False
+    return True
 
 
 def _run() -> list[django_checks.CheckMessage]:

@@ -44,8 +44,8 @@ def child_process(site: int) -> Iterator[Finding]:
     except (RecoError, ValueError, ImportError, OSError) as problem:
         yield error(
             "training.child_process",
-            f"A training process does not get through one epoch: {problem}",
-            str(problem).partition("\n")[0],
+            "A training process does not get through one epoch: " + str(problem).partition("\n")[0],
+            "No personal run can be trained on this machine until that is mended.",
         )
     else:
         took = time.monotonic() - start

@@ -17,7 +17,8 @@ from reco_plugin import clock
 from reco_plugin.doctor.finding import Finding, note, ok, warning
 from reco_plugin.jobs.running.schedule import Standing, standing
 
-LATE = dt.timedelta(minutes=15)
+MINUTE = dt.timedelta(minutes=1)
+LATE = 15 * MINUTE
 BROKER_SECONDS = 1.0
 PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671, "pyamqp": 5672}
 GREETINGS = {"redis": b"PING\r\n", "amqp": b"AMQP\x00\x00\x09\x01"}
@@ -37,7 +38,7 @@ def jobs(site: int) -> Iterator[Finding]:
             docs="howto/run-the-jobs",
         )
     else:
-        yield ok("workers.jobs", "Every job that is due has been started.")
+        yield ok("workers.jobs", f"No job has waited for {LATE // MINUTE} minutes.")
     for job in found:
         yield from _standing_of(job)
 
@@ -56,9 +57,10 @@ def _standing_of(job: Standing) -> Iterator[Finding]:
         return
     if row.failures:
         reason = row.error.partition("\n")[0]
+        often = "" if row.failures == 1 else f" {row.failures} times in a row"
         yield warning(
             f"workers.{name}",
-            f"{name} has failed {row.failures} times in a row: {reason}",
+            f"{name} has failed{often}: {reason}",
             f"Mend that, then: python manage.py reco_jobs start {name}",
         )
     if row.is_paused:

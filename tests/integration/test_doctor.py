@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.utils import timezone
 from testapp.models import Product
+from testapp.reco import TestOrders
 
 from reco_plugin import conf, doctor
 from reco_plugin.doctor import (
@@ -143,7 +145,9 @@ def test_without_a_database_only_the_rest_is_asked(monkeypatch):
     found = list(doctor.probes(fast=True))
     assert names(iter(found), "error") == {"database.reachable"}
     assert {finding.group for finding in found} == {"database", "setup", "host", "training"}
-    assert doctor.next_step(findings=found) == "Start it, or look at DATABASES['default']."
+    step = doctor.next_step(findings=found)
+    assert step.startswith("Database 'default'")
+    assert step.endswith("Start it, or look at DATABASES['default'].")
 
 
 def test_without_our_tables_migrate_is_the_next_step(monkeypatch):
@@ -319,8 +323,48 @@ def test_orders_that_are_late(settings):
     assert found.level == "warning"
     assert "3 days" in found.words
     settings.RECO_ORDERS = ""
+    assert list(orders.dates(1)) == []
     (found,) = orders.are_read(1)
     assert found.level == "note"
+
+
+class Undated(TestOrders):
+    placed_at = ""
+
+
+def test_orders_without_a_date_and_those_imported_without_one(settings, monkeypatch):
+    assert list(orders.dates(1)) == []
+    one, now = products(1)[0], timezone.now()
+    Interaction.objects.bulk_create(
+        event(n, product=one, kind=EventKind.PURCHASE, source=EventSource.BACKFILL)
+        for n in range(30)
+    )
+    Interaction.objects.update(occurred_at=now - dt.timedelta(days=9))
+    assert list(orders.dates(1)) == []
+    Interaction.objects.update(occurred_at=now)
+    (found,) = orders.dates(1)
+    assert "not the day they were placed" in found.words
+    assert "--again" in found.hint
+    monkeypatch.setitem(sys.modules, "undated_orders", sys.modules[__name__])
+    settings.RECO_ORDERS = "undated_orders.Undated"
+    (found,) = orders.dates(1)
+    assert found.words.startswith("Undated.placed_at is not set")
+
+
+def test_a_product_model_that_is_not_installed_is_an_error_and_no_traceback(settings):
+    settings.RECO_PRODUCT_MODEL = "testapp.Prodcut"
+    code, told = run_command("--fast")
+    assert code == 1
+    assert "names no installed model" in told.splitlines()[-1]
+    assert "could not be looked at" not in told
+
+
+def test_a_catalogue_that_was_read_and_is_empty():
+    assert steps()["popular"].startswith("Read your catalogue")
+    Job.objects.create(name="sync_items", succeeded_at=timezone.now())
+    ActiveRun.objects.create(kind="popular", run=Run.objects.create(kind="popular", trainer="t"))
+    assert "was read and holds no product" in steps()["popular"]
+    assert not doctor.readiness()[0].ready
 
 
 def test_many_events_left_out_are_told_by_reason():
@@ -351,6 +395,8 @@ def test_jobs_that_nothing_starts_failed_and_paused():
     found = by_name(working.jobs(1))
     assert found["workers.jobs"].level == "ok"
     told = [finding.words for finding in working.jobs(1) if finding.name == "workers.train"]
+    Job.objects.filter(name="popular").update(failures=1, error="no disk")
+    assert "popular has failed: no disk" in [finding.words for finding in working.jobs(1)]
     assert told == ["train has failed 2 times in a row: no memory", "train is paused."]
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 import sys
+import uuid
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db.models import QuerySet
+from django.utils import timezone
 from testapp.models import Line, Order, Product, StockRecord
 from testapp.reco import TestCatalog, TestOrders
 
@@ -18,6 +21,7 @@ from reco_plugin.jobs.backfill import backfill, show_popular
 from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.sync_orders import sync_orders
 from reco_plugin.models import ActiveRun, Interaction, Item, OrderCursor, Outcome
+from reco_plugin.types import EventKind, EventSource
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -158,3 +162,53 @@ def test_two_sites_in_one_process(settings: Any) -> None:
     execute("sync_items", 2)
     assert Item.objects.filter(site=1).count() == 2
     assert Item.objects.filter(site=2).count() == 4
+
+
+# --- after a change of the mapping ------------------------------------------------------------------------
+
+
+class Undated(TestOrders):
+    placed_at = ""
+
+
+def test_again_forgets_what_a_mapping_without_a_date_imported(settings):
+    made = sell(3)
+    settings.RECO_ORDERS = "sites_of_a_test.Undated"
+    command("--only-orders")
+    began = timezone.now() - dt.timedelta(days=1)
+    Order.objects.update(placed=began)
+    tracked = Interaction.objects.create(
+        event_id=uuid.uuid4(),
+        shopper=uuid.uuid4(),
+        product=made[0],
+        kind=EventKind.VIEW_ITEM,
+        source=EventSource.TRACK,
+        occurred_at=began,
+    )
+    settings.RECO_ORDERS = "testapp.reco.TestOrders"
+    assert command("--only-orders")["purchases"] == 0
+    assert not Interaction.objects.filter(occurred_at=began, kind=EventKind.PURCHASE).exists()
+    assert command("--only-orders", "--again")["purchases"] == 3
+    assert Interaction.objects.filter(occurred_at=began, kind=EventKind.PURCHASE).count() == 3
+    assert Interaction.objects.filter(pk=tracked.pk).exists()
+
+
+def test_again_with_a_mapping_that_cannot_be_read_keeps_what_is_there(settings):
+    sell(2)
+    command("--only-orders")
+    settings.RECO_ORDERS = ""
+    with pytest.raises(CommandError, match="RECO_ORDERS is not set"):
+        command("--again")
+    with pytest.raises(CommandError, match="goes through all orders"):
+        command("--again", "--since", "2026-01-31")
+    assert Interaction.objects.count() == 2
+
+
+def test_no_order_line_and_too_many_that_wait_are_told(settings):
+    out = io.StringIO()
+    call_command("reco_backfill", "--only-orders", stdout=out)
+    assert "There is no order line: look at `model` and queryset() of" in out.getvalue()
+    sell(3)
+    Order.objects.exclude(number="0").update(state="open")
+    call_command("reco_backfill", "--only-orders", stdout=out)
+    assert "Most are waiting" in out.getvalue()

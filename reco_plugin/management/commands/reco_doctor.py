@@ -60,7 +60,7 @@ class Command(BaseCommand):
 
     def _readiness(self, site: int, findings: list[Finding]) -> list[Readiness]:
         broken = {finding.name for finding in findings if finding.level == "error"}
-        if broken & {"database.reachable", "tables.migrations"}:
+        if broken & {"database.reachable", "tables.migrations", "setup.reco.E001"}:
             return []
         return doctor.readiness(site)
 
