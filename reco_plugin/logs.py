@@ -17,6 +17,7 @@ from pathlib import Path
 import psycopg
 from django.db import Error
 
+from reco_plugin.exceptions import RecoError
 from reco_plugin.outages import in_words
 
 NAME = "reco_plugin"
@@ -56,6 +57,13 @@ def be_discreet() -> None:
 def plain(error: BaseException) -> str:
     """What `error` says, without what a database quotes in it: fit to be kept in a row or a log."""
     return _without(str(error), _of_database(error))
+
+
+def kept(error: BaseException) -> str:
+    """`plain`, after the kind of error where it is not one of ours: as a column takes it."""
+    said = plain(error).replace("\x00", "")
+    kind = type(error).__name__
+    return said if isinstance(error, RecoError) or said.startswith(kind) else f"{kind}: {said}"
 
 
 def _modules() -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from reco_plugin import clock, conf
+from reco_plugin import clock, conf, logs
 from reco_plugin.exceptions import JobTimedOut, LeaseLost, RecoError
 from reco_plugin.jobs.publish import Fence, save, unfenced
 from reco_plugin.jobs.running.stages import Stages
@@ -97,17 +97,15 @@ def _level(error: Exception) -> int:
 def _words(error: BaseException) -> str:
     if not isinstance(error, Exception):
         return f"Interrupted ({type(error).__name__})."
-    if isinstance(error, RecoError):
-        return str(error)
     if isinstance(error, MemoryError):
         return "Out of memory. Train on less (RECO_WINDOW_DAYS) or on a larger machine."
-    return f"{type(error).__name__}: {error}"
+    return logs.kept(error)
 
 
 def _fail(run: Run, words: str) -> None:
     if run.status != RunStatus.PUBLISHED:  # whole in the store: the next attempt makes it live
         run.status = RunStatus.FAILED
-    run.error = words.replace("\x00", "")
+    run.error = words
     note(run, "failed", run.error)
 
 

@@ -20,7 +20,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import Exists, OuterRef, QuerySet, Window
 from django.db.models.functions import Mod, RowNumber
 
-from reco_plugin import backends, conf
+from reco_plugin import backends, conf, logs
 from reco_plugin.catalog import Catalog
 from reco_plugin.exceptions import RecoError
 from reco_plugin.jobs.newborn import give_vectors
@@ -82,8 +82,8 @@ class ItemSync:
         """Count a product that was skipped."""
         self.failed += 1
         if len(self.failures) < REPORTED:
-            reason = f"{type(error).__name__}: {error}".strip()[:300]
-            self.failures.append(Failure(key=str(key), reason=reason))
+            reason = _clean(logs.kept(error)).strip()[:300]
+            self.failures.append(Failure(key=_clean(str(key)), reason=reason))
 
     def add(self, found: Mapping[str, Any]) -> None:
         """Count what another report (as JSON) has counted."""

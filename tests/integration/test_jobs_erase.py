@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from django.apps import apps
 from django.core.management import call_command
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jobs_shop import FAST, event, history, products
@@ -24,12 +24,19 @@ from reco_plugin import backends, clock
 from reco_plugin.capture.erasure import NOBODY, mark
 from reco_plugin.capture.identity import shopper_id
 from reco_plugin.capture.merge import merge
+from reco_plugin.exceptions import StoreError
 from reco_plugin.jobs import anonymous, forgetting, traces
 from reco_plugin.jobs.artefacts import load as load_artefact
 from reco_plugin.jobs.erase import erase_user, erase_visitor
 from reco_plugin.jobs.publish import activate, handle, publish
+from reco_plugin.jobs.record import recorded
+from reco_plugin.jobs.running import claims, specs
+from reco_plugin.jobs.running.execute import execute
+from reco_plugin.jobs.running.specs import JobSpec
+from reco_plugin.jobs.running.stages import Stages
+from reco_plugin.jobs.running.work import Work
 from reco_plugin.jobs.sweep import sweep
-from reco_plugin.models import Click, Impression, Interaction, Run, RunStatus, VisitorLink
+from reco_plugin.models import Click, Impression, Interaction, Run, RunStatus, Shard, VisitorLink
 from reco_plugin.stores.base import Vectors
 from reco_plugin.trainers import artefacts
 from reco_plugin.types import id_map
@@ -111,6 +118,41 @@ def files_with(shopper: uuid.UUID, folder: Path) -> list[str]:
         if path.is_file()
         and any(each in path.read_bytes() for each in (shopper.bytes, str(shopper).encode()))
     ]
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+def test_an_error_that_quotes_a_shopper_is_kept_without_them(monkeypatch):
+    ann = uuid.uuid4()
+
+    def work(work: Work) -> dict[str, Any]:
+        with transaction.atomic():
+            for _ in range(2):
+                VisitorLink.objects.create(visitor=ann, site=1, shopper=uuid.uuid4())
+        return {}
+
+    job = JobSpec(name="read", title="Read", every=60.0, soft_limit=9.0, work=work)
+    monkeypatch.setattr(specs, "_SPECS", (job,))
+    found = execute("read", 1)
+    assert found.error.startswith("IntegrityError")
+    assert holders(ann) == []
+
+
+def test_a_shard_or_a_run_that_fails_with_a_row_keeps_none_of_it():
+    ann = uuid.uuid4()
+    Shard.objects.create(job="score", number=0)
+    claim = claims.take(1, ["score"])
+    run = Run.objects.create(kind="personal", trainer="t")
+    assert claim is not None
+    VisitorLink.objects.create(visitor=ann, site=1, shopper=NOBODY)
+    with pytest.raises(DatabaseError) as caught, transaction.atomic():
+        VisitorLink.objects.create(visitor=ann, site=1, shopper=NOBODY)
+    claim.fail(caught.value)
+    with recorded(run, Stages()):
+        raise StoreError(f"Not published: {caught.value}") from caught.value
+    assert run.error.startswith("Not published: IntegrityError")
+    assert holders(ann) == []
 
 
 # --- vectors -------------------------------------------------------------------------------------

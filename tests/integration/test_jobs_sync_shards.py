@@ -176,3 +176,19 @@ def test_reports_add_up():
         whole.add(part.as_json())
     assert (whole.seen, whole.failed, whole.notes) == (6, 180, ["same"])
     assert [failure.key for failure in whole.failures] == [str(key) for key in range(50)]
+
+
+def test_words_of_a_product_that_no_json_column_takes_fail_it_alone(monkeypatch):
+    products(1)
+    broken = Product.objects.first()
+
+    def item(self: TestCatalog, product: Product) -> Any:
+        if product == broken:
+            raise ValueError("a file of \x00 bytes, \ud800")
+        return real(self, product)
+
+    real = TestCatalog.item
+    monkeypatch.setattr(TestCatalog, "item", item)
+    found = execute("sync_items", 1)
+    assert (found.outcome, found.report["failed"], found.report["added"]) == (Outcome.DONE, 1, 4)
+    assert found.report["failures"][0]["reason"] == "ValueError: a file of  bytes,"

@@ -9,6 +9,7 @@ import pytest
 from django.db import IntegrityError
 
 from reco_plugin import logs
+from reco_plugin.exceptions import StoreError
 
 logger = logging.getLogger("reco_plugin.serving.recommend")
 ROW = "duplicate key\nDETAIL:  Key (query)=(shoes for ann@example.com) already exists."
@@ -114,3 +115,13 @@ def test_a_record_without_arguments(caplog) -> None:
 def test_a_message_that_cannot_be_made_is_let_through() -> None:
     record = logging.LogRecord("reco_plugin", logging.INFO, "a.py", 1, "%d of %d", ("x",), None)
     assert logs.Discreet().filter(record) is True
+
+
+def test_what_is_kept_of_an_error_says_its_kind_once_and_quotes_nothing() -> None:
+    with pytest.raises(IntegrityError) as caught:
+        fail()
+    assert logs.kept(caught.value) == "IntegrityError 23505"
+    assert logs.kept(ValueError("7 is\x00 too much")) == "ValueError: 7 is too much"
+    ours = StoreError(f"Not published: {caught.value}")
+    ours.__cause__ = caught.value
+    assert logs.kept(ours) == "Not published: IntegrityError 23505"

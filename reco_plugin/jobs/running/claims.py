@@ -14,7 +14,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Greatest, Now
 from psycopg import sql
 
-from reco_plugin import conf
+from reco_plugin import conf, logs
 from reco_plugin.exceptions import LeaseLost
 from reco_plugin.jobs.running import lease
 from reco_plugin.jobs.running.heartbeat import Heartbeat
@@ -75,8 +75,7 @@ class Claim:
     def fail(self, error: Exception) -> None:
         """Leave it to be tried again, by whomever."""
         log.warning("shard %s of %s failed", self.number, self.job, exc_info=error)
-        words = f"{type(error).__name__}: {error}".replace("\x00", "")
-        self._mine().update(token=None, error=words)
+        self._mine().update(token=None, error=logs.kept(error))
 
     def give_back(self) -> None:
         """Not tried: this worker has to end. Whoever took the job over may have begun to count anew."""

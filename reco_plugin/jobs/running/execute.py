@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models.functions import Now
 
-from reco_plugin import backends, conf
+from reco_plugin import backends, conf, logs
 from reco_plugin.exceptions import AlreadyRunning, JobTimedOut, LeaseLost, RecoError
 from reco_plugin.jobs.record import reconnect
 from reco_plugin.jobs.running import lease
@@ -78,7 +78,7 @@ def execute(
         return Execution(name=name, site=site, skipped="busy")
     except (DatabaseError, InterfaceError) as error:
         log.warning("job %s of site %s could not be taken: %s", name, site, error)
-        return Execution(name=name, site=site, outcome=Outcome.FAILED, error=str(error))
+        return Execution(name=name, site=site, outcome=Outcome.FAILED, error=logs.kept(error))
     if held is None:
         return Execution(name=name, site=site, skipped=_why_not(name, site))
     return _run(specs()[name], Work(held, options=options, progress=progress))
@@ -173,13 +173,9 @@ def _outcome(error: Exception) -> Outcome:
 
 
 def _words(error: Exception) -> str:
-    if isinstance(error, RecoError | ImproperlyConfigured):
-        words = str(error)
-    elif isinstance(error, MemoryError):
-        words = "Out of memory."
-    else:
-        words = f"{type(error).__name__}: {error}"
-    return words.replace("\x00", "")
+    if isinstance(error, MemoryError):
+        return "Out of memory."
+    return logs.plain(error) if isinstance(error, ImproperlyConfigured) else logs.kept(error)
 
 
 def _finish(work: Work, outcome: Outcome, error: str) -> Outcome:
