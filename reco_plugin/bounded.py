@@ -110,21 +110,23 @@ def bounded_writes(using: str, milliseconds: int) -> Iterator[None]:
         ):
             yield
         return
-    before = f"{_remember(*dict(wanted))}; {set_config(*wanted)}"
-    around = Preamble(lambda: before, always=True, after=_restore(*dict(wanted)))
+    depth = sum(isinstance(each, Preamble) for each in connection.execute_wrappers)
+    before = f"{_remember(depth, *dict(wanted))}; {set_config(*wanted)}"
+    around = Preamble(lambda: before, always=True, after=_restore(depth, *dict(wanted)))
     with transaction.atomic(using=using), connection.execute_wrapper(around):
         yield
 
 
 @lru_cache(maxsize=8)
-def _remember(*names: str) -> str:
-    """Keeps the values in force under names of ours. They are the session's own variables."""
-    return _copied({f"reco.{name}": name for name in names})
+def _remember(depth: int, *names: str) -> str:
+    """Keeps the values in force under names of ours, others at each depth. They are the session's own
+    variables."""
+    return _copied({f"reco.{name}_{depth}": name for name in names})
 
 
 @lru_cache(maxsize=8)
-def _restore(*names: str) -> str:
-    return _copied({name: f"reco.{name}" for name in names})
+def _restore(depth: int, *names: str) -> str:
+    return _copied({name: f"reco.{name}_{depth}" for name in names})
 
 
 def _copied(names: Mapping[str, str]) -> str:

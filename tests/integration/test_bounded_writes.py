@@ -114,6 +114,15 @@ def test_inside_a_failure_takes_back_all_that_was_written_in_the_block():
     assert Product.objects.exists()
 
 
+def test_one_within_another_leaves_the_shops_own_limits():
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 7000")
+        with bounded_writes("default", 500), bounded_writes("default", 300):
+            assert write([an_event()]) == 1
+        assert limits() == ["7s", "0"]
+
+
 def test_with_autocommit_off():
     """As some shops run it: no block, no autocommit."""
     connection.set_autocommit(False)
