@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import faults
 import pytest
 import servingshop
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.test import AsyncClient, Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 
 from reco_plugin.capture import background, drops
@@ -66,6 +68,21 @@ def recorded() -> list[tuple[str, object, int, str]]:
         (EventKind(row.kind).ga4, row.product_id, row.quantity, row.query)
         for row in Interaction.objects.order_by("pk")
     ]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="locks and limits are PostgreSQL's")
+def test_r02_a_product_that_is_not_found_in_time_is_not_looked_for_again_and_again(
+    client, thing, settings
+) -> None:
+    settings.RECO_STATEMENT_TIMEOUT_MS = 20
+    settings.RECO_BREAKER_FAILURES = 2
+    with faults.locked("testapp_product"):
+        for _ in range(2):
+            assert client.get(f"/named/{thing.label}/").status_code == 200
+        with CaptureQueriesContext(connection) as captured:
+            client.get(f"/named/{thing.label}/")
+    assert not [query for query in captured if "testapp_product" in query["sql"]]
+    assert recorded() == []
 
 
 def test_views_carts_and_searches(client, thing) -> None:

@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 
 from reco_plugin import backends, conf
 from reco_plugin.bounded import bounded_writes
+from reco_plugin.breaker import breaker
 from reco_plugin.capture import drops, is_recordable, track
 from reco_plugin.contrib.polling.pages import Page, pages, value_of
 from reco_plugin.types import EventKind, Key
@@ -85,7 +86,7 @@ def _product(request: HttpRequest, page: Page) -> Key | None:
         return None
     using = conf.settings.DATABASE
     rows = backends.catalog().model._base_manager.using(using).filter(**{page.field: value})
-    with bounded_writes(using, conf.settings.STATEMENT_TIMEOUT_MS):
+    with breaker("reads", using).guard(), bounded_writes(using, conf.settings.STATEMENT_TIMEOUT_MS):
         return rows.values_list("pk", flat=True).first()
 
 
