@@ -22,6 +22,8 @@ CHOICES = {
     "PURCHASE_DURABILITY": ("on_commit", "transactional"),
     "FORCE_RUNG": ("", *(rung.value for rung in Rung)),
 }
+ABOVE_ZERO = ("STATEMENT_TIMEOUT_MS", "WRITE_TIMEOUT_MS")
+"""Where 0 is no limit to PostgreSQL, and no time at all to us."""
 HOOKS = ("CART", "CONSENT", "SITE")
 
 
@@ -55,6 +57,8 @@ def _bad_value(name: str, value: Any) -> str:
         return _bad_store(value)
     if isinstance(value, int | float) and value < 0:
         return f"{value!r} is below zero."
+    if name in ABOVE_ZERO and not value:
+        return "0 is not a time; name some milliseconds."
     return ""
 
 

@@ -280,6 +280,8 @@ def test_no_order_mapping_is_fine(settings):
         ("RECO_LIMIT", "8"),
         ("RECO_ENABLED", 1),
         ("RECO_KEEP_RUNS", -1),
+        ("RECO_STATEMENT_TIMEOUT_MS", 0),
+        ("RECO_WRITE_TIMEOUT_MS", 0),
         ("RECO_PURCHASE_DURABILITY", "sometimes"),
         ("RECO_FORCE_RUNG", "lowest"),
         ("RECO_STORE", "pgvectr"),
