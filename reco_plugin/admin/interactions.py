@@ -6,7 +6,6 @@ import datetime as dt
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -72,7 +71,7 @@ class InteractionList(SiteChangeList):
                 self.is_cut = bool(getattr(self.paginator, "is_cut", False))
         except TookTooLong:
             self._give_up(request)
-        _name(self.result_list, request)
+        _name(self.result_list, request, self.model_admin.admin_site)
 
     def _give_up(self, request: HttpRequest) -> None:
         self.result_list = self.model._default_manager.none()
@@ -145,7 +144,7 @@ class InteractionAdmin(ReadOnlyAdmin):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         found = super().get_object(request, object_id, from_field)
-        _name([found] if found else [], request)
+        _name([found] if found else [], request, self.admin_site)
         return found
 
     def dropped_view(self, request: HttpRequest) -> HttpResponseBase:
@@ -211,19 +210,14 @@ class InteractionAdmin(ReadOnlyAdmin):
         return EventSource(row.source).name.lower() if known else str(row.source)
 
 
-def _name(rows: Any, request: HttpRequest) -> None:
+def _name(rows: Any, request: HttpRequest, admin_site: admin.AdminSite) -> None:
     """Give each row `product_name` and `user_name`, '' where there is none or it is not for this operator."""
     titles = Item.objects.using(conf.settings.DATABASE).filter(
         pk__in={row.product_id for row in rows if row.product_id is not None}
     )
     named = dict(titles.values_list("pk", "title")) if rows else {}
-    users = _users({row.user_id for row in rows if row.user_id is not None}, request)
+    keys = {row.user_id for row in rows if row.user_id is not None}
+    users = search.users_for(request, admin_site).in_bulk(keys) if keys else {}
     for row in rows:
         row.product_name = named.get(row.product_id, "")
         row.user_name = str(users.get(row.user_id, ""))
-
-
-def _users(keys: set[Any], request: HttpRequest) -> dict[Any, Any]:
-    if not keys or not search.may_see_users(request):
-        return {}
-    return get_user_model()._default_manager.in_bulk(keys)

@@ -97,8 +97,23 @@ def as_key(term: str) -> Any:
     return key
 
 
-def may_see_users(request: HttpRequest) -> bool:
-    """Who is behind a shopper is for whom may look at users; others see ids."""
+def users_for(request: HttpRequest, admin_site: AdminSite) -> QuerySet[Any]:
+    """The users this operator may look at, as the shop's own admin has it: who is behind a shopper is
+    for them, others see ids."""
+    model = get_user_model()
+    own = _own_admin(admin_site)
+    users = own.get_queryset(request) if own else model._default_manager.all()
+    return users if _may_see_users(request) else users.none()
+
+
+def _own_admin(admin_site: AdminSite) -> Any:
+    try:
+        return admin_site.get_model_admin(get_user_model())
+    except NotRegistered:
+        return None
+
+
+def _may_see_users(request: HttpRequest) -> bool:
     user = get_user_model()._meta
     names = (f"{user.app_label}.{verb}_{user.model_name}" for verb in ("view", "change"))
     return any(request.user.has_perm(name) for name in names)
@@ -106,18 +121,13 @@ def may_see_users(request: HttpRequest) -> bool:
 
 def _users(term: str, request: HttpRequest, admin_site: AdminSite) -> list[Any]:
     """Keys of users, found as the shop's own admin finds them, else by name and e-mail."""
-    if not may_see_users(request):
+    users, own = users_for(request, admin_site), _own_admin(admin_site)
+    if users.query.is_empty():
         return []
-    model = get_user_model()
-    users = model._default_manager.all()
-    try:
-        own = admin_site.get_model_admin(model)
-    except NotRegistered:
-        own = None
     if own is not None and own.get_search_fields(request):
         found = own.get_search_results(request, users, term)[0]
     else:
-        found = users.filter(_by_name(model, term))
+        found = users.filter(_by_name(users.model, term))
     return list(found.order_by().values_list("pk", flat=True)[:MOST])
 
 

@@ -86,6 +86,19 @@ def test_by_the_search_fields_of_the_shop_s_own_admin(
     assert shown(client, "?q=ada@") == []
 
 
+def test_users_whom_the_shop_s_own_admin_hides_stay_hidden(
+    rights: Rights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = admin.site.get_model_admin(Customer)
+    hidden = Customer.objects.create_user("ada@example.com")
+    row = adminshop.event(adminshop.product(), shopper=shopper_id(1, hidden.pk), user_id=hidden.pk)
+    monkeypatch.setattr(own, "get_queryset", lambda request: Customer.objects.exclude(pk=hidden.pk))
+    client = rights.operator(*VIEW, SEE_USERS)
+    assert shown(client, "?q=ada@") == []
+    assert str(hidden) not in client.get(LIST).content.decode()
+    assert str(hidden) not in client.get(f"{LIST}{row.pk}/change/").content.decode()
+
+
 def test_a_user_of_another_shop_is_somebody_else(rights: Rights) -> None:
     user = Customer.objects.create_user("ada@example.com")
     client = rights.operator(*VIEW, SEE_USERS)
