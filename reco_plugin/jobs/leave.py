@@ -15,12 +15,12 @@ from django.db import connections, transaction
 
 from reco_plugin import backends, clock, conf
 from reco_plugin.exceptions import RecoError
+from reco_plugin.jobs import stray
 from reco_plugin.jobs.publish import handle
 from reco_plugin.jobs.running import lease
 from reco_plugin.models import Job, Run
 from reco_plugin.stores.pgvector import tables
 
-_FILES = re.compile(r"[a-z]+-\d+\.npz(\.part)?|train-\w+|[a-z]+-\d+\.part")
 _TRACE = re.compile(r"reco_plugin|\bRECO_[A-Z]|\{%\s*load [^%]*\breco\b")
 _SKIPPED = frozenset(
     ("node_modules", "site-packages", "__pycache__", "venv", "env", "build", "dist")
@@ -51,7 +51,7 @@ def own_files() -> list[Path]:
     folder = Path(conf.settings.ARTEFACT_DIR)
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if _FILES.fullmatch(path.name))
+    return sorted(path for path in folder.iterdir() if stray.is_ours(path))
 
 
 def traces() -> list[str]:

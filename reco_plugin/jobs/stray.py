@@ -28,6 +28,11 @@ _ARTEFACT = re.compile(r"[a-z_]+-([0-9]+)(?:\.items)?\.npz")
 _UNDER_WAY = (RunStatus.RUNNING, RunStatus.TRAINED)
 
 
+def is_ours(path: Path) -> bool:
+    """Has it a name that we give?"""
+    return any(name.fullmatch(path.name) for name in (_WORKPLACE, _PART, _ARTEFACT))
+
+
 def remove(*, dry_run: bool = False) -> list[str]:
     """Remove them; returns their names."""
     folder = Path(conf.settings.ARTEFACT_DIR)
@@ -51,17 +56,22 @@ def _silent(folder: Path) -> Iterator[Path]:
 
 
 def _touched(path: Path) -> float:
-    """The newest change of a file or of anything in a folder."""
+    """The newest change of a file or of anything in a folder; now, when its owner is removing it."""
     inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
-    return max(float(each.lstat().st_mtime) for each in (path, *inside))
+    try:
+        return max(float(each.lstat().st_mtime) for each in (path, *inside))
+    except FileNotFoundError:
+        return clock.now().timestamp()
 
 
 def _unnamed(folder: Path) -> list[Path]:
-    """Artefacts written just before their process died: their run ended without naming them."""
+    """Artefacts written just before their process died: their run ended without naming them. A young
+    one may be about to be named."""
+    before = clock.now().timestamp() - SPARE_SECONDS
     found = [
         (int(match[1]), path)
         for path in folder.iterdir()
-        if (match := _ARTEFACT.fullmatch(path.name)) and path.is_file()
+        if (match := _ARTEFACT.fullmatch(path.name)) and path.is_file() and _touched(path) < before
     ]
     runs = Run.objects.using(conf.settings.DATABASE).filter(pk__in={run for run, _ in found})
     named = dict(runs.exclude(status__in=_UNDER_WAY).values_list("pk", "artefact"))

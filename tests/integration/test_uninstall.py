@@ -13,6 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from reco_plugin.jobs import leave
+
 TESTS = Path(__file__).resolve().parents[1]
 
 SELL = """
@@ -155,3 +157,17 @@ def test_the_lines_to_take_out_are_found(tmp_path: Path, settings) -> None:
         f"templates{os.sep}home.html:2: {{% load i18n reco %}}",
     ]
     shutil.rmtree(tmp_path / "templates")
+
+
+def test_every_file_we_write_is_ours_and_no_other(settings, tmp_path):
+    settings.RECO_ARTEFACT_DIR = str(tmp_path)
+    ours = [
+        "personal-3.npz",
+        "personal-3.items.npz",
+        "personal-3.npz.ab12_d34.part",
+        "personal-3.items.npz.ab12_d34.part",
+        "train-ab12_d34",
+    ]
+    for name in [*ours, "train-set.csv", "notes.npz", "personal.npz"]:
+        (tmp_path / name).touch()
+    assert [path.name for path in leave.own_files()] == sorted(ours)
