@@ -45,10 +45,11 @@ def jobs(site: int) -> Iterator[Finding]:
 
 def _is_late(job: Standing) -> bool:
     """Never done and due, or due for longer than a tick that comes now and then explains."""
-    if not job.is_due or job.due_at is None:
+    due_at = clock.aware(job.due_at)
+    if not job.is_due or due_at is None:
         return False
     is_new = job.row is None or job.row.succeeded_at is None
-    return is_new or clock.now() - job.due_at > LATE
+    return is_new or clock.now() - due_at > LATE
 
 
 def _standing_of(job: Standing) -> Iterator[Finding]:

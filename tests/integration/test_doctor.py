@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection
+from django.db.models.functions import Now
 from django.utils import timezone
 from testapp.models import Product
 from testapp.reco import TestOrders
@@ -590,3 +591,12 @@ def test_as_json():
     assert [kind["kind"] for kind in report["readiness"]] == ["popular", "similar", "personal"]
     assert report["next_step"].startswith("Read your catalogue")
     assert {"name", "level", "words", "hint", "docs"} == set(report["findings"][0])
+
+
+@pytest.mark.django_db
+def test_a_late_job_is_told_where_times_have_no_zone(settings):
+    settings.USE_TZ = False
+    ago = Now() - dt.timedelta(days=2)
+    Job.objects.create(name="sync_items", started_at=ago, finished_at=ago, succeeded_at=ago)
+    (found,) = (one for one in doctor.probes(1, fast=True) if one.name == "workers.jobs")
+    assert "nothing starts them: sync_items" in found.words
