@@ -45,7 +45,7 @@ def work(work: Work) -> dict[str, Any]:
         found = split_and_run(
             work,
             _payloads(run, space, depth),
-            ShardScoring({run.pk: space}),
+            ShardScoring({(run.pk, space.fingerprint): space}),
             stage="lists",
             fresh=KEPT,
         )
@@ -55,29 +55,30 @@ def work(work: Work) -> dict[str, Any]:
 
 
 class ShardScoring:
-    """Makes the lists of one range of products. The vectors of a run are read once per instance."""
+    """Makes the lists of one range of products. An instance reads a run's vectors once for as long as
+    the shards speak of the same ones."""
 
-    def __init__(self, spaces: dict[int, Directions] | None = None) -> None:
+    def __init__(self, spaces: dict[tuple[int, str], Directions] | None = None) -> None:
         self._spaces = spaces or {}
 
     def __call__(self, payload: dict[str, Any], progress: Progress) -> dict[str, Any]:
         run = Run.objects.using(conf.settings.DATABASE).get(pk=payload["run"])
-        space = self._space(run)
+        space = self._space(run, payload["of"])
         rows = space.between(payload["after"], payload["upto"])
         near, cosines = space.nearest(rows, payload["depth"])
         progress("lists", len(near), 2 * len(near))
         neighbours.write(run, space, rows, near, cosines)
         return {"lists": len(near)}
 
-    def _space(self, run: Run) -> Directions:
-        if run.pk not in self._spaces:
+    def _space(self, run: Run, fingerprint: str) -> Directions:
+        if (run.pk, fingerprint) not in self._spaces:
             space = Directions.of(run)
             if space is None:
                 raise NotPublished(
                     f"Store {run.store!r} does not hand out vectors of run {run.pk}."
                 )
-            self._spaces = {run.pk: space}
-        return self._spaces[run.pk]
+            self._spaces = {(run.pk, fingerprint): space}
+        return self._spaces[run.pk, fingerprint]
 
 
 def _payloads(run: Run, space: Directions, depth: int) -> list[dict[str, Any]]:

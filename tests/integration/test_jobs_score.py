@@ -150,7 +150,7 @@ def test_nothing_is_done_while_nothing_changed(shop):
 
 def test_a_shard_done_twice_is_harmless(shop):
     doing = score.ShardScoring()
-    payload = {"run": shop.run.pk, "depth": 5, "after": None, "upto": None, "rows": 30}
+    payload = {"run": shop.run.pk, "of": "", "depth": 5, "after": None, "upto": None, "rows": 30}
     for _ in range(2):
         assert doing(payload, lambda *told: None) == {"lists": 30}
     assert Neighbours.objects.count() == 30
@@ -249,3 +249,16 @@ def test_items_without_a_direction_have_no_list_and_are_in_none(shop):
     scored(shop)
     assert not Neighbours.objects.filter(product_id=zero.pk).exists()
     assert all(zero.pk.hex not in row.keys for row in Neighbours.objects.all())
+
+
+def test_a_helper_that_knew_older_vectors_makes_lists_of_the_new_ones(shop):
+    helper = score.ShardScoring()
+    for _ in range(2):
+        space = Directions.of(shop.run)
+        assert space is not None
+        for payload in score._payloads(shop.run, space, 3):
+            helper(payload, lambda stage, done, total: None)
+        assert Neighbours.objects.count() == len(space)
+        born = Product.objects.create(label="Born later")
+        one = np.ones((1, space.units.shape[1]), np.float32)
+        backends.store().upsert(handle(shop.run), id_map([born.pk]), one, one[:, 0])
