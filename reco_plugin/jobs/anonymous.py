@@ -47,9 +47,9 @@ def strip(run: Run) -> bool:
         log.info("the artefact of run %s stays as it is: %s", run.pk, error)
         return False
     kept = {name: array for name, array in arrays.items() if not name.startswith("shopper")}
-    name = run.artefact.removesuffix(".npz") + SUFFIX
-    run.sha256 = artefacts.save(old.with_name(name), kept, meta)
-    run.artefact = name
-    run.save(update_fields=["artefact", "sha256"])
-    old.unlink(missing_ok=True)
-    return True
+    new = old.with_name(run.artefact.removesuffix(".npz") + SUFFIX)
+    digest = artefacts.save(new, kept, meta)
+    rows = Run.objects.using(conf.settings.DATABASE).filter(pk=run.pk, artefact=run.artefact)
+    is_named = bool(rows.update(artefact=new.name, sha256=digest))
+    (old if is_named else new).unlink(missing_ok=True)  # it may have been pruned meanwhile
+    return is_named

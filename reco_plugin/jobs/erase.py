@@ -74,14 +74,15 @@ def erase(shoppers: Collection[uuid.UUID], site: int, *, dry_run: bool = False) 
     everywhere = traces.sites(site)
     if dry_run:
         found = sum((traces.count(one, everywhere) for one in everyone), traces.Traces())
-        vectors = forgetting.known(everyone, site)
+        vectors = sum(forgetting.known(everyone, each) for each in everywhere)
     else:
         for each in everywhere:
             mark(everyone, each)
-        _ask_for_a_sweep(site)
+            _ask_for_a_sweep(each)
         found = sum((traces.remove(one, everywhere) for one in everyone), traces.Traces())
-        vectors = forgetting.forget(everyone, site).vectors
-        anonymous.strip_all(site, failed=True)
+        vectors = sum(forgetting.forget(everyone, each).vectors for each in everywhere)
+        for each in everywhere:
+            anonymous.strip_all(each, failed=True)
     return Receipt(
         interactions=found.interactions,
         impressions=found.impressions,

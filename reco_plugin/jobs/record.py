@@ -20,6 +20,9 @@ from reco_plugin.signals import training_finished
 log = logging.getLogger(__name__)
 
 UNFINISHED = (RunStatus.RUNNING, RunStatus.TRAINED)
+_ENDED = ("status", "error", "log", "timings", "finished_at")
+"""What the end of a published run writes: the rest was saved before, and others may have changed it since
+(the artefact loses its shoppers, say)."""
 MOST_NOTES = 200
 """Entries of Run.log that are kept."""
 
@@ -114,7 +117,7 @@ def _finish(run: Run, stages: Stages, fence: Fence) -> None:
     run.timings = stages.seconds
     reconnect()
     try:
-        save(run, fence)
+        save(run, fence, *(_ENDED if run.status == RunStatus.PUBLISHED else ()))
     except (DatabaseError, InterfaceError):
         log.exception("run %s: its end (%s) could not be written", run.pk, run.status)
         return

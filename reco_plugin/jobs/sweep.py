@@ -16,16 +16,18 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.contrib.auth import get_user_model
+from django.db import router
 from django.db.models import Exists, Max, OuterRef, QuerySet, Subquery
 
 from reco_plugin import backends, clock, conf
 from reco_plugin.capture import drops
 from reco_plugin.capture.erasure import NOBODY, mark
 from reco_plugin.capture.identity import shopper_id
-from reco_plugin.jobs import anonymous, forgetting, traces
+from reco_plugin.jobs import anonymous, deleting, forgetting, traces
 from reco_plugin.jobs.running.reports import last_report
 from reco_plugin.models import Interaction, Item, VisitorLink
 from reco_plugin.stores.base import Progress
+from reco_plugin.types import Key
 
 if TYPE_CHECKING:
     from reco_plugin.jobs.running.work import Work
@@ -136,14 +138,24 @@ class _Sweep:
 
     def _users(self, events: QuerySet[Interaction]) -> None:
         """Users deleted without a signal (raw SQL), found by the key their events carry."""
-        alive = get_user_model()._base_manager.using(self.using).filter(pk=OuterRef("user"))
-        gone = events.filter(~Exists(alive), user__isnull=False).order_by()
-        users = set(gone.values_list("user", flat=True).distinct())
+        users = self._gone_users(events.filter(user__isnull=False).order_by())
         shoppers = traces.identities([shopper_id(self.site, user) for user in users])
         mark(shoppers, self.site)
         for shopper in shoppers:
             traces.remove(shopper, [self.site])
         self.report.users += len(users)
+
+    def _gone_users(self, events: QuerySet[Interaction]) -> set[Key]:
+        """The shop's users may live in another database than its products: asked is the one they are
+        written to, since a replica may not know the newest of them yet."""
+        home = router.db_for_write(get_user_model())
+        users = get_user_model()._base_manager.using(home)
+        if home == self.using:
+            events = events.filter(~Exists(users.filter(pk=OuterRef("user"))))
+        found: set[Key] = {*events.values_list("user", flat=True).distinct()}
+        if not found or home == self.using:
+            return found
+        return found.difference(users.filter(pk__in=found).values_list("pk", flat=True))
 
     def _product(self) -> QuerySet[Any, Any]:
         model = backends.catalog().model
@@ -172,7 +184,7 @@ class _Sweep:
         if not gone:
             return
         events = Interaction.objects.using(self.using).filter(site=self.site, product__in=gone)
-        self.report.products += events.delete()[0]
+        self.report.products += deleting.in_batches(events, "product_id", pause=0.0)
         self.report.items += items.filter(pk__in=gone).order_by().delete()[0]
 
     # --- erasures ----------------------------------------------------------------------------

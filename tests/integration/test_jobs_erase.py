@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
+import subprocess
+import sys
 import uuid
 from io import StringIO
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from django.apps import apps
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jobs_shop import FAST, event, history, products
@@ -25,7 +28,7 @@ from reco_plugin.capture.erasure import NOBODY, mark
 from reco_plugin.capture.identity import shopper_id
 from reco_plugin.capture.merge import merge
 from reco_plugin.exceptions import StoreError
-from reco_plugin.jobs import anonymous, forgetting, traces
+from reco_plugin.jobs import anonymous, deleting, forgetting, stray, traces
 from reco_plugin.jobs.artefacts import load as load_artefact
 from reco_plugin.jobs.erase import erase_user, erase_visitor
 from reco_plugin.jobs.publish import activate, handle, publish
@@ -35,8 +38,18 @@ from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.running.specs import JobSpec
 from reco_plugin.jobs.running.stages import Stages
 from reco_plugin.jobs.running.work import Work
-from reco_plugin.jobs.sweep import sweep
-from reco_plugin.models import Click, Impression, Interaction, Run, RunStatus, Shard, VisitorLink
+from reco_plugin.jobs.sweep import _Sweep, sweep
+from reco_plugin.models import (
+    Click,
+    Impression,
+    Interaction,
+    Item,
+    Job,
+    Run,
+    RunStatus,
+    Shard,
+    VisitorLink,
+)
 from reco_plugin.stores.base import Vectors
 from reco_plugin.trainers import artefacts
 from reco_plugin.types import id_map
@@ -245,6 +258,17 @@ def test_asking_for_an_erasure_asks_for_a_sweep(product):
     assert next(job for job in standing(1) if job.spec.name == "sweep").is_due
 
 
+def test_a_visitor_is_forgotten_by_the_runs_of_every_site_at_once(product, store):
+    ann = uuid.uuid4()
+    event(product, ann, site=2).save()
+    run = published(product, [ann])
+    Run.objects.update(site=2)
+    assert erase_visitor(ann, 1, dry_run=True).vectors == 1
+    assert erase_visitor(ann, 1).vectors == 1
+    assert backends.store().history(handle(run), ann, 1).vector is None
+    assert Job.objects.filter(name="sweep", site=2).exclude(requested_at=None).exists()
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 
@@ -293,6 +317,52 @@ def test_an_erasure_does_not_wait_for_a_training_that_failed(tmp_path):
     trained(tmp_path, ann, RunStatus.FAILED)
     erase_visitor(ann)
     assert files_with(ann, tmp_path) == []
+
+
+def test_the_end_of_a_training_does_not_undo_what_a_sweep_did_meanwhile(tmp_path):
+    run = trained(tmp_path, uuid.uuid4(), RunStatus.PUBLISHED)
+    with recorded(run, Stages()):
+        assert anonymous.strip_all(1) == [run.pk]
+    run.refresh_from_db()
+    assert run.finished_at is not None
+    assert load_artefact(run).feature_names == ("brand:x",)
+
+
+def test_a_file_that_is_being_written_anew_is_no_stray(tmp_path, monkeypatch):
+    run = trained(tmp_path, uuid.uuid4(), RunStatus.PUBLISHED)
+    save = artefacts.save
+
+    def save_while_pruning(*args: Any) -> str:
+        digest = save(*args)
+        assert stray.remove() == []
+        return digest
+
+    monkeypatch.setattr(artefacts, "save", save_while_pruning)
+    assert anonymous.strip_all(1) == [run.pk]
+    run.refresh_from_db()
+    assert load_artefact(run).feature_names == ("brand:x",)
+
+
+def test_a_run_pruned_while_its_file_was_written_anew_names_none(tmp_path, monkeypatch):
+    trained(tmp_path, uuid.uuid4(), RunStatus.PUBLISHED)
+    save = artefacts.save
+
+    def save_while_pruning(*args: Any) -> str:
+        Run.objects.update(artefact="", status=RunStatus.PRUNED)
+        return save(*args)
+
+    monkeypatch.setattr(artefacts, "save", save_while_pruning)
+    assert anonymous.strip_all(1) == []
+    assert Run.objects.get().artefact == ""
+    assert not list(tmp_path.glob("*.items.npz"))
+
+
+def test_a_file_that_vanishes_while_strays_are_looked_for_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "personal-3.npz.abcd1234.part").touch()
+    listed = [*tmp_path.iterdir()]
+    monkeypatch.setattr(Path, "iterdir", lambda self: iter(listed))
+    listed[0].unlink()
+    assert stray.remove() == []
 
 
 def test_a_file_that_is_not_here_is_left_to_the_machine_that_has_it(tmp_path):
@@ -434,3 +504,65 @@ def test_no_statement_of_a_sweep_reads_the_whole_of_a_large_table(
             cursor.execute("EXPLAIN " + sql)
             plan = "\n".join(row[0] for row in cursor.fetchall())
         assert "Seq Scan on reco_interaction" not in plan, f"{sql}\n{plan}"
+
+
+def test_the_events_of_a_product_that_is_gone_go_a_little_at_a_time(product):
+    Item.objects.create(product=product)
+    Interaction.objects.bulk_create(event(product, uuid.uuid4()) for _ in range(deleting.BATCH + 1))
+    Product.objects.all().delete()
+    sweeping = _Sweep(1, {}, None)
+    with CaptureQueriesContext(connection) as asked:
+        sweeping.items()
+    deletions = [each for each in asked if 'DELETE FROM "reco_interaction"' in each["sql"]]
+    assert len(deletions) == 2
+    assert (sweeping.report.products, sweeping.report.items) == (deleting.BATCH + 1, 1)
+
+
+USERS_ELSEWHERE = """
+import sys, uuid
+from django.conf import settings
+DATABASES = {
+    name: {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{sys.argv[1]}/{name}"}
+    for name in ("default", "shop")
+}
+settings.configure(
+    SECRET_KEY="x", USE_TZ=True, RECO_PRODUCT_MODEL="integer.Product", RECO_DATABASE="shop",
+    RECO_STORE="numpy", RECO_ARTEFACT_DIR=f"{sys.argv[1]}/reco", DATABASES=DATABASES,
+    INSTALLED_APPS=[
+        "django.contrib.auth", "django.contrib.contenttypes", "keyshops.integer", "reco_plugin",
+    ],
+)
+import django
+django.setup()
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from reco_plugin import clock
+from reco_plugin.capture.identity import shopper_id
+from reco_plugin.jobs.sweep import _Sweep, sweep
+from reco_plugin.models import Interaction
+for name in DATABASES:
+    call_command("migrate", database=name, run_syncdb=True, verbosity=0)
+product = apps.get_model("integer.Product").objects.using("shop").create(name="x", category="A")
+alive, gone = User.objects.create(username="a"), User.objects.create(username="b")
+events = Interaction.objects.using("shop")
+for user in (alive, gone):
+    events.create(
+        event_id=uuid.uuid4(), shopper=shopper_id(1, user.pk), user_id=user.pk,
+        product_id=product.pk, kind=1, source=1, occurred_at=clock.now(),
+    )
+User.objects.filter(pk=gone.pk)._raw_delete("default")
+print(sweep(1).users, [event.user_id == alive.pk for event in events.all()])
+"""
+
+
+def test_users_that_live_in_another_database_are_not_taken_for_gone(tmp_path):
+    tests = Path(__file__).resolve().parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", USERS_ELSEWHERE, str(tmp_path)],
+        check=False,
+        cwd=tests,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "1 [True]\n", done.stderr
