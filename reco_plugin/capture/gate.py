@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from django.core.exceptions import SynchronousOnlyOperation
 from django.http import HttpRequest
 
 from reco_plugin import backends, conf
@@ -51,7 +52,10 @@ def has_consent(request: HttpRequest) -> bool:
     """May this shopper be recognised? Asked once per request; a hook that raises means no."""
     state = state_of(request)
     if state.consent is None:
-        state.consent = _ask(request)
+        try:
+            state.consent = _ask(request)
+        except SynchronousOnlyOperation:  # a hook that reads: asked again away from the event loop
+            return False
     return state.consent
 
 
@@ -64,6 +68,8 @@ def _ask(request: HttpRequest) -> bool:
     try:
         with savepoint(conf.settings.DATABASE):
             return bool(hook(request))
+    except SynchronousOnlyOperation:
+        raise
     except Exception:
         logger.exception("RECO_CONSENT raised; taken as a refusal.")
         if conf.settings.DEBUG_RAISE:

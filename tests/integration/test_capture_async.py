@@ -235,3 +235,18 @@ async def test_who_leaves_before_the_answer_has_still_bought():
     await get_asgi_application()(scope, receive, send)
     assert gone.wait(5)
     assert [event.kind for event in await events()] == [EventKind.PURCHASE]
+
+
+def by_their_account(request: HttpRequest) -> bool:
+    return not Customer.objects.filter(email="no@example.com").exists()
+
+
+@pytest.mark.asyncio
+async def test_consent_that_is_read_from_the_database_is_asked_away_from_the_loop(
+    shopper, settings
+):
+    settings.RECO_CONSENT = f"{__name__}.by_their_account"
+    shopper.cookies["reco_visitor"] = str(uuid.uuid4())
+    response = await shopper.get(f"/view/{uuid.uuid4()}/")
+    assert len(await events()) == 3
+    assert "reco_visitor" not in response.cookies  # nor taken away
