@@ -212,3 +212,11 @@ def test_no_order_line_and_too_many_that_wait_are_told(settings):
     Order.objects.exclude(number="0").update(state="open")
     call_command("reco_backfill", "--only-orders", stdout=out)
     assert "Most are waiting" in out.getvalue()
+
+
+def test_the_number_of_a_site_that_was_empty_is_told():
+    sell(1)
+    told = "Site 7 was empty before: pages read it where RECO_SITE says so."
+    assert told not in command()["shown"]
+    assert command("--site", "7")["shown"][0] == told
+    assert told not in command("--site", "7")["shown"]

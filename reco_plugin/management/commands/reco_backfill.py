@@ -57,6 +57,10 @@ class Command(BaseCommand):
             )
         shown: list[str] = []
         try:
+            if options["site"] and _is_empty(site):
+                shown.append(
+                    f"Site {site} was empty before: pages read it where RECO_SITE says so."
+                )
             if options["again"]:
                 _forget(site)
             with Bars(quiet=options["no_progress"]) as bars:
@@ -65,13 +69,17 @@ class Command(BaseCommand):
                     site, since=options["since"], dry_run=options["dry_run"], progress=progress
                 )
                 if not (options["dry_run"] or options["only_orders"]):
-                    shown = show_popular(site, progress)
+                    shown += show_popular(site, progress)
         except (RecoError, DatabaseError) as error:
             raise CommandError(f"The orders could not be imported: {error}") from error
         if options["json"]:
             self.stdout.write(json.dumps(report.as_json() | {"shown": shown}))
         else:
             self.stdout.write("\n".join([*report.lines(), *_advice(report, options), *shown]))
+
+
+def _is_empty(site: int) -> bool:
+    return not Interaction.objects.using(conf.settings.DATABASE).filter(site=site).exists()
 
 
 def _forget(site: int) -> None:
