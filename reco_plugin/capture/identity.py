@@ -116,13 +116,20 @@ def mint(request: HttpRequest) -> uuid.UUID | None:
 
 
 def _keep_in_session(request: HttpRequest, visitor: uuid.UUID) -> bool:
-    """SessionMiddleware saves what changes before the response is out; afterwards we must."""
-    is_finished = state_of(request).is_finished
-    if is_finished and not request.session.session_key:
-        return False
+    """SessionMiddleware saves what changes before the response is out; afterwards we must.
+
+    By then the shopper's next request may have changed the session: we add to it as it is now.
+    """
+    session = request.session
+    if state_of(request).is_finished:
+        if not session.session_key:
+            return False
+        session = type(session)(session.session_key)
+        session[SESSION_KEY] = str(visitor)
+        if not session.session_key:  # it has been ended
+            return False
+        session.save()
     request.session[SESSION_KEY] = str(visitor)
-    if is_finished:
-        request.session.save()
     return True
 
 

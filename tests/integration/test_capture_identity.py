@@ -8,13 +8,16 @@ from dataclasses import replace
 
 import pytest
 from django.contrib.auth import login, logout
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import path
 from testapp.models import Customer, Product
 
 from reco_plugin.capture import drops, identify, is_recordable, shopper_id, track, write
+from reco_plugin.capture.identity import SESSION_KEY, mint
+from reco_plugin.capture.lifecycle import state_of
 from reco_plugin.capture.merge import merge
 from reco_plugin.jobs.sweep import sweep
 from reco_plugin.models import Dropped, Interaction, VisitorLink
@@ -343,3 +346,21 @@ def _view(guest: uuid.UUID, product: Product) -> ShopEvent:
         occurred_at=timezone.now(),
         product=product.pk,
     )
+
+
+def test_a_visitor_kept_after_the_response_leaves_what_the_next_request_put_in_the_session(
+    settings,
+):
+    settings.RECO_VISITOR_COOKIE = ""
+    request = RequestFactory(headers={"user-agent": PERSON}).get("/")
+    request.session = SessionStore()
+    request.session["seen"] = True
+    request.session.save()
+    state_of(request).is_finished = True
+    following = SessionStore(request.session.session_key)
+    following["basket"] = [1]
+    following.save()
+    visitor = mint(request)
+    kept = SessionStore(request.session.session_key)
+    assert kept["basket"] == [1]
+    assert kept[SESSION_KEY] == str(visitor)
