@@ -7,7 +7,7 @@ import time
 
 import pytest
 import servingshop
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.test import Client
 from django.urls import path
 from django.utils import timezone
@@ -18,7 +18,7 @@ from health_check.views import HealthCheckView
 
 from reco_plugin.breaker import breaker, reset
 from reco_plugin.contrib import figures
-from reco_plugin.contrib.health_check import checks
+from reco_plugin.contrib.health_check import checks, troubles
 from reco_plugin.jobs.running.execute import pause
 from reco_plugin.jobs.running.schedule import specs
 from reco_plugin.models import Job, Run
@@ -166,4 +166,23 @@ def test_a_failure_is_not_looked_for_again_at_once(monkeypatch) -> None:
 
 def test_switched_off_is_no_trouble(settings) -> None:
     settings.RECO_ENABLED = False
+    assert asked("people")[0] == 200
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL has locks")
+def test_a_store_that_is_locked_keeps_nobody_waiting(well, monkeypatch) -> None:
+    monkeypatch.setattr(troubles, "STORE_TIMEOUT_MS", 200)
+    state = Run.objects.get(kind="personal").store_state
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            for table in (state.get("shoppers"), "reco_vector_block"):
+                if table:
+                    cursor.execute(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE')
+        began = time.monotonic()
+        assert "the database does not answer" in trouble()
+        assert time.monotonic() - began < 4
+    finally:
+        other.close()
     assert asked("people")[0] == 200

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from django.db import Error
 
 from reco_plugin import backends, clock, conf
+from reco_plugin.bounded import bounded_writes
 from reco_plugin.breaker import State, states
 from reco_plugin.contrib import figures
 from reco_plugin.contrib.figures import Figures
@@ -19,6 +20,9 @@ from reco_plugin.models import ActiveRun
 from reco_plugin.stores.base import Handle
 
 logger = logging.getLogger(__name__)
+
+STORE_TIMEOUT_MS = 5_000
+"""Longest that one statement of the store may take: whoever asked has given up by then, and asks again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +90,8 @@ def _of_store(site: int) -> Iterator[str]:
         return
     try:
         handle = Handle(run=run.pk, site=site, state=run.store_state)
-        backends.store(run.store).history(handle, uuid.UUID(int=0), 1)
+        with bounded_writes(conf.settings.DATABASE, STORE_TIMEOUT_MS):
+            backends.store(run.store).history(handle, uuid.UUID(int=0), 1)
     except Error:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a store of the shop's own may raise
