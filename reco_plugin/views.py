@@ -32,9 +32,10 @@ def click(request: HttpRequest, token: str) -> HttpResponse:
     product = _product(said) if said else None
     if said is None or product is None:
         raise Http404("There is no such product.")
+    address = _address(product)
     if said.counts:
         _count(request, said, product)
-    response = HttpResponseRedirect(backends.catalog().url(product) or "/")
+    response = HttpResponseRedirect(address)
     response["X-Robots-Tag"] = "noindex, nofollow"
     return response
 
@@ -45,6 +46,17 @@ def _product(said: ClickToken) -> Any:
         return products.filter(pk=said.key).first()
     except (ValidationError, ValueError, TypeError):
         return None
+
+
+def _address(product: Any) -> str:
+    """Raises Http404 for a product whose page the shop cannot name."""
+    try:
+        return backends.catalog().url(product) or "/"
+    except Exception as error:
+        if conf.settings.DEBUG_RAISE:
+            raise
+        logger.exception("Product %s has no address", product.pk)
+        raise Http404("There is no such page.") from error
 
 
 def _count(request: HttpRequest, said: ClickToken, product: Any) -> None:

@@ -11,8 +11,9 @@ from django.core import signing
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import path, reverse
+from django.urls import NoReverseMatch, path, reverse
 from testapp.models import Customer
+from testapp.reco import TestCatalog
 from testapp.urls import urlpatterns as shop_urls
 
 from reco_plugin import measurement
@@ -168,6 +169,18 @@ def test_a_click_counts_once_and_leads_on(shop, person):
     assert Interaction.objects.filter(kind=EventKind.SELECT_ITEM).count() == 1
     assert response["X-Robots-Tag"] == "noindex, nofollow"
     assert "no-store" in response["Cache-Control"]
+
+
+def test_a_product_without_an_address_is_not_found(shop, person, monkeypatch, settings):
+    def unknown(self, product):
+        raise NoReverseMatch("no such page")
+
+    monkeypatch.setattr(TestCatalog, "url", unknown, raising=False)
+    assert person.get(link(slate_of(shop))).status_code == 404
+    assert not Click.objects.exists()
+    settings.RECO_DEBUG_RAISE = True
+    with pytest.raises(NoReverseMatch):
+        person.get(link(slate_of(shop)))
 
 
 @on_postgresql
