@@ -12,9 +12,10 @@ import pytest
 from adminshop import MARKUP, VIEW, Rights
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.test import Client, override_settings
+from django.test import Client, RequestFactory, override_settings
 from django.utils import timezone
 
+from reco_plugin.admin.sites import chosen
 from reco_plugin.models import DailyTotal, Dropped, Interaction, Item, Job, JobLog, RunStatus, Shard
 
 pytestmark = pytest.mark.django_db
@@ -348,11 +349,14 @@ def test_one_shop_at_a_time(operator: Client) -> None:
     assert 'aria-current="true"' in text
 
 
-@pytest.mark.parametrize("site", ["x", "-1", "0", "99999999999999999999", "²", "1.5"])
+@pytest.mark.parametrize(
+    "site", ["x", "-1", "0", "99999999999999999999", "0" * 11 + "199999999999", "²", "1.5"]
+)
 def test_a_site_that_is_no_number_is_ours(operator: Client, site: str) -> None:
     adminshop.run()
     told(operator, f"/admin/reco/run/?site={site}")
     told(operator, f"/admin/reco/job/?site={site}")
+    assert chosen(RequestFactory().get("/", {"site": site})) == 1
 
 
 # --- markup from the shop ------------------------------------------------------------------------
