@@ -22,8 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Look at the project of this folder; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] != ["init"] or {"-h", "--help"} & set(words):
-        sys.stdout.write(USAGE + "\n")
-        return 0 if words else 1
+        is_asked = bool({"-h", "--help"} & set(words))
+        (sys.stdout if is_asked else sys.stderr).write(USAGE + "\n")
+        return 0 if is_asked else 2
     if problem := _find_settings(words):
         sys.stderr.write(problem + "\n")
         return 1

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from example_shop.soak.books import Entry
 
 HOST = "127.0.0.1"
-SETTLE_SECONDS = 240
-"""Longest wait, after the last kill, for every job to have succeeded once more."""
+SETTLE_SECONDS = 480
+"""Longest wait, after the last kill, for every job to have succeeded once more: what a killed broker had
+been told is told again after five minutes."""
 Kill = Callable[[Fleet, random.Random], None]
 
 

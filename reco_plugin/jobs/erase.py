@@ -48,7 +48,7 @@ class Receipt:
 
 def erase_user(user: Key, site: int | None = None, *, dry_run: bool = False) -> Receipt:
     """Remove the interactions, impressions, clicks, links and vectors of a user, and of the visitor ids
-    that became them. Orders they placed before now are not read back in.
+    that became them, on every site. Orders they placed before now are not read back in.
 
     Doing it again is harmless. Raises ValueError for a key that cannot be one of a user.
     """
@@ -58,11 +58,12 @@ def erase_user(user: Key, site: int | None = None, *, dry_run: bool = False) -> 
     except ValidationError as error:
         raise ValueError(f"{user!r} cannot be the key of a user: {error.messages[0]}") from error
     site = backends.site() if site is None else site
-    return erase([shopper_id(site, key)], site, dry_run=dry_run)
+    shoppers = [shopper_id(each, key) for each in traces.sites(site)]
+    return erase(shoppers, site, dry_run=dry_run)
 
 
 def erase_visitor(visitor: uuid.UUID, site: int | None = None, *, dry_run: bool = False) -> Receipt:
-    """Remove what a guest left, by the id in their cookie."""
+    """Remove what a guest left on any site, by the id in their cookie."""
     site = backends.site() if site is None else site
     return erase([visitor], site, dry_run=dry_run)
 

@@ -21,7 +21,9 @@ from reco_plugin.jobs.running import lease
 from reco_plugin.models import Job, Run
 from reco_plugin.stores.pgvector import tables
 
-_TRACE = re.compile(r"reco_plugin|\bRECO_[A-Z]|\{%\s*load [^%]*\breco\b")
+_TRACE = re.compile(
+    r"reco_plugin|\bRECO_[A-Z]|\{%-?\s*(?:load [^%]*\breco\b|recommend\b|reco_href\b)"
+)
 _SKIPPED = frozenset(
     ("node_modules", "site-packages", "__pycache__", "venv", "env", "build", "dist")
 )

@@ -79,7 +79,8 @@ def recorded(run: Run, stages: Stages, *, fence: Fence = unfenced) -> Iterator[N
         _finish(run, stages, fence)
         if isinstance(error, JobTimedOut) or not isinstance(error, Exception):
             raise
-        log.log(_level(error), "run %s failed: %s", run.pk, error, exc_info=error)
+        level, trace = loudness(error)
+        log.log(level, "run %s failed: %s", run.pk, error, exc_info=trace)
     else:
         _finish(run, stages, fence)
 
@@ -93,8 +94,11 @@ def outcome(run: Run) -> dict[str, Any]:
     return told | ({"rejected": failed} if failed else {})
 
 
-def _level(error: Exception) -> int:
-    return logging.WARNING if isinstance(error, RecoError) else logging.ERROR
+def loudness(error: Exception) -> tuple[int, Exception | None]:
+    """The level to log it at, and its trace: what we raise on purpose says all in its words."""
+    if isinstance(error, RecoError):
+        return logging.WARNING, None
+    return logging.ERROR, error
 
 
 def _words(error: BaseException) -> str:

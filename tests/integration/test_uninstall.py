@@ -147,7 +147,7 @@ def test_the_lines_to_take_out_are_found(tmp_path: Path, settings) -> None:
     )
     (tmp_path / "templates").mkdir()
     (tmp_path / "templates" / "home.html").write_text(
-        "<p>\n{% load i18n reco %}\n{% load record %}"
+        "<p>\n{% load i18n reco %}\n{% load record %}\n{% recommend 'similar' %}"
     )
     (tmp_path / "venv").mkdir()
     (tmp_path / "venv" / "other.py").write_text("import reco_plugin")
@@ -155,6 +155,7 @@ def test_the_lines_to_take_out_are_found(tmp_path: Path, settings) -> None:
         'settings.py:2: INSTALLED_APPS = ["reco_plugin"]',
         "settings.py:3: RECO_LIMIT = 3",
         f"templates{os.sep}home.html:2: {{% load i18n reco %}}",
+        f"templates{os.sep}home.html:4: {{% recommend 'similar' %}}",
     ]
     shutil.rmtree(tmp_path / "templates")
 

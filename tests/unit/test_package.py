@@ -34,3 +34,12 @@ def test_public_names_are_lazy():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = reco_plugin.nonsense
+
+
+@pytest.mark.parametrize(("words", "code"), [([], 2), (["frob"], 2), (["--help"], 0)])
+def test_the_module_answers_what_it_does_not_know_with_its_usage(words, code):
+    ended = subprocess.run(
+        [sys.executable, "-m", "reco_plugin", *words], check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == code
+    assert "init [app.Product]" in ended.stdout + ended.stderr

@@ -14,8 +14,8 @@ from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models.functions import Now
 
 from reco_plugin import backends, conf, logs
-from reco_plugin.exceptions import AlreadyRunning, JobTimedOut, LeaseLost, RecoError
-from reco_plugin.jobs.record import reconnect
+from reco_plugin.exceptions import AlreadyRunning, JobTimedOut, LeaseLost
+from reco_plugin.jobs.record import loudness, reconnect
 from reco_plugin.jobs.running import lease
 from reco_plugin.jobs.running.schedule import (
     JobSpec,
@@ -162,8 +162,8 @@ def _run(spec: JobSpec, work: Work) -> Execution:
 
 def _log_error(work: Work, error: Exception) -> None:
     if not isinstance(error, JobFailed):
-        level = logging.WARNING if isinstance(error, RecoError) else logging.ERROR
-        log.log(level, "job %s of site %s: %s", work.name, work.site, error, exc_info=error)
+        level, trace = loudness(error)
+        log.log(level, "job %s of site %s: %s", work.name, work.site, error, exc_info=trace)
 
 
 def _outcome(error: Exception) -> Outcome:
