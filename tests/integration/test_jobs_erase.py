@@ -258,6 +258,20 @@ def test_asking_for_an_erasure_asks_for_a_sweep(product):
     assert next(job for job in standing(1) if job.spec.name == "sweep").is_due
 
 
+def test_a_user_is_erased_from_every_site(product):
+    ann, bob = (
+        Customer.objects.create(email="a@example.com"),
+        Customer.objects.create(email="b@example.com"),
+    )
+    for user in (ann, bob):
+        for site in (1, 2):
+            event(product, shopper_id(site, user.pk), site=site, user_id=user.pk).save()
+    assert erase_user(ann.pk, 1, dry_run=True).interactions == 2
+    assert erase_user(ann.pk, 1).interactions == 2
+    assert {row.user_id for row in Interaction.objects.all()} == {bob.pk}
+    assert holders(shopper_id(2, ann.pk)) == []
+
+
 def test_a_visitor_is_forgotten_by_the_runs_of_every_site_at_once(product, store):
     ann = uuid.uuid4()
     event(product, ann, site=2).save()
