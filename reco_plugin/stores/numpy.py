@@ -81,6 +81,7 @@ class NumpyStore:
             )
         folded = np.hstack([vectors, biases[:, None]]).astype(np.float32)
         with self._writing(f"Run {handle.run} could not take new items"):
+            self._make_room(handle, set(shop_keys.to_json(items)))
             self._insert(list(self._item_blocks(handle, items, folded)), None)
         _spaces.expire(self._cache_key(handle))
 
@@ -226,6 +227,14 @@ class NumpyStore:
             members = [keys[row] for row in rows]
             yield _packed(handle, _name(int(number)), members, vectors.shopper_vectors[rows])
 
+    def _make_room(self, handle: Handle, keys: set[Any]) -> None:
+        """Take what is written anew out of the blocks it is in, lest they grow with every sync."""
+        blocks = self._blocks(handle).filter(space="item")
+        known = blocks.values_list("pk", "keys")
+        worn = [pk for pk, held in known if not keys.isdisjoint(held)]
+        for block in blocks.filter(pk__in=worn).select_for_update():
+            _without(block, keys)
+
     def _insert(self, blocks: list[VectorBlock], progress: Progress | None) -> None:
         table = VectorBlock.objects.using(self.database)
         for start in range(0, len(blocks), BLOCKS_PER_INSERT):
@@ -318,6 +327,17 @@ def _removed(block: VectorBlock, shopper: uuid.UUID) -> bool:
     block.vectors = np.delete(matrix, at, axis=0).tobytes()
     block.save(update_fields=["keys", "vectors"])
     return True
+
+
+def _without(block: VectorBlock, keys: set[Any]) -> None:
+    """Take items out of a block; one that is left empty goes."""
+    matrix = np.frombuffer(block.vectors, dtype="<f4").reshape(len(block.keys), -1)
+    rows = [row for row, key in enumerate(block.keys) if key not in keys]
+    block.keys, block.vectors = [block.keys[row] for row in rows], matrix[rows].tobytes()
+    if rows:
+        block.save(update_fields=["keys", "vectors"])
+    else:
+        block.delete()
 
 
 def _bucket(shopper: uuid.UUID, buckets: int) -> str:

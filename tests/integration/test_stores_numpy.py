@@ -108,3 +108,25 @@ def test_a_failure_midway_leaves_nothing(store, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         store.publish(Handle(run=run.pk), make_vectors(keys_of(5)), stop)
     assert not VectorBlock.objects.filter(run=run).exists()
+
+
+def test_items_that_are_upserted_with_every_sync_take_no_more_room(store, monkeypatch):
+    monkeypatch.setattr(numpy_store, "ITEM_ROWS", 4)
+    vectors = make_vectors(keys_of(10))
+    handle = publish(store, vectors)
+    born = [uuid.UUID(int=number) for number in range(100, 107)]
+    query = vectors.shopper_vectors[0]
+    for last in (5, 7, 6, 7):  # other blocks each time
+        some = born[:last]
+        store.upsert(
+            handle, id_map(some), np.repeat(query[None] * last, last, 0), np.zeros(last, "f4")
+        )
+    blocks = VectorBlock.objects.filter(run=handle.run, space="item")
+    assert sorted(key for block in blocks for key in block.keys) == sorted(
+        key.hex for key in [*keys_of(10), *born]
+    )
+    found = store.nearest(handle, query, 7)
+    assert {one.key for one in found} == set(born)
+    assert [one.score for one in found] == pytest.approx([7 * float(query @ query)] * 7, rel=1e-5)
+    store.upsert(handle, id_map(keys_of(1)), query[None], np.zeros(1, dtype=np.float32))
+    assert len(store.item_vectors(handle)[0]) == 17
