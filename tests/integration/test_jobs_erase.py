@@ -164,7 +164,7 @@ def test_a_shard_or_a_run_that_fails_with_a_row_keeps_none_of_it():
     claim.fail(caught.value)
     with recorded(run, Stages()):
         raise StoreError(f"Not published: {caught.value}") from caught.value
-    assert run.error.startswith("Not published: IntegrityError")
+    assert run.error.startswith("Not published: ")
     assert holders(ann) == []
 
 

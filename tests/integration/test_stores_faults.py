@@ -110,7 +110,8 @@ def test_disk_full_while_publishing_leaves_the_live_run_and_nothing_behind(
     run.refresh_from_db()
     assert run.status == RunStatus.FAILED
     assert f"Run {run.pk} could not be published" in run.error
-    assert "No space left on device" in run.error
+    said = "DiskFull" if step == "half the rows" else "No space left on device"
+    assert said in run.error  # what no server said may quote anything, and is not kept
     assert "the disk (or /dev/shm of a container) is full" in run.error
     assert learnt_tables() == before
     assert active_run(1, "personal") == live
