@@ -26,7 +26,8 @@ from reco_plugin.models import Interaction, Item
 from reco_plugin.types import EventKind, EventSource
 
 BEFORE = "before"
-"""Parameter of the link to older rows: a time, so that the index is entered there."""
+"""Parameter of the link to older rows: a time, so that the index is entered there, and the last row
+of that time that was seen (a day's imported orders may all have one)."""
 
 
 class WhenFilter(admin.SimpleListFilter):
@@ -51,7 +52,6 @@ class InteractionList(SiteChangeList):
     """Adds the names of products and users, each in one statement for the page."""
 
     is_cut = False
-    took_too_long = False
 
     def get_filters_params(self, params: Any = None) -> Any:
         found = super().get_filters_params(params)
@@ -60,8 +60,13 @@ class InteractionList(SiteChangeList):
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         rows = super().get_queryset(request, *args, **kwargs)
-        before = clock.aware(figures.parsed(request.GET.get(BEFORE)))
-        return rows.filter(occurred_at__lt=before) if before else rows
+        time, _comma, last = request.GET.get(BEFORE, "").partition(",")
+        before = clock.aware(figures.parsed(time))
+        if before is None:
+            return rows
+        if not (last.isascii() and last.isdecimal()):
+            return rows.filter(occurred_at__lt=before)
+        return rows.filter(occurred_at__lte=before).exclude(occurred_at=before, pk__gte=int(last))
 
     def get_results(self, request: HttpRequest) -> None:
         try:
@@ -77,7 +82,6 @@ class InteractionList(SiteChangeList):
         self.result_list = self.model._default_manager.none()
         self.result_count = self.full_result_count = 0
         self.show_full_result_count = self.can_show_all = self.multi_page = False
-        self.took_too_long = True
         words = _("That took too long. Name a shopper or a product, or choose a shorter time.")
         messages.warning(request, words)
 
@@ -88,7 +92,8 @@ class InteractionList(SiteChangeList):
         if not rows or not (self.is_cut and self._is_last()):
             return ""
         last = clock.aware(rows[-1].occurred_at)
-        return self.get_query_string({BEFORE: last.isoformat()}, ["p"]) if last else ""
+        seen = f"{last.isoformat()},{rows[-1].pk}" if last else ""
+        return self.get_query_string({BEFORE: seen}, ["p"]) if seen else ""
 
     def _is_last(self) -> bool:
         return bool(self.page_num >= self.paginator.num_pages)
