@@ -73,8 +73,9 @@ class _Closer:
         self.before = before
 
     def __call__(self) -> None:
-        if self.before is not None:
-            self.before()
+        before, self.before = self.before, None  # it holds the request that holds us
+        if before is not None:
+            before()
         if self.state is not None:
             lifecycle.close(self.state)
 

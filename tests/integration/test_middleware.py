@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 
 import pytest
 from django.core.cache import cache
@@ -124,6 +126,20 @@ def test_what_waits_is_done_also_where_another_response_is_sent(client, settings
     second = client.get("/plain/", headers={"if-none-match": first["ETag"]})
     assert second.status_code == 304
     assert done == ["view", "first", "second", "third"]
+
+
+def test_a_request_that_was_closed_is_freed_at_once():
+    request = RequestFactory(headers={"user-agent": PERSON}).get("/")
+    response = RecoMiddleware(impersonal)(request)
+    seen = weakref.ref(request)
+    request.close()
+    response.close()
+    gc.disable()
+    try:
+        del request, response
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 def test_a_response_can_still_be_pickled():
