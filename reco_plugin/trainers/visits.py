@@ -125,7 +125,9 @@ class VisitIndex:
         visits, place = np.unique(self.visits[at], return_inverse=True)
         likeness = _sums(place, weights[which], len(visits))
         if len(visits) > self.config.neighbours:
-            best = np.argsort(-likeness[::-1], kind="stable")[: self.config.neighbours]
+            # rounded, for sums of the same weights in another order are equal
+            alike = np.round(likeness, 9)
+            best = np.argsort(-alike[::-1], kind="stable")[: self.config.neighbours]
             best = len(visits) - 1 - best
             visits, likeness = visits[best], likeness[best]
         return visits.astype(np.int64), likeness

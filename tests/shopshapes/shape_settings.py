@@ -34,3 +34,4 @@ pasted = BASE_DIR / "pasted.py"
 if pasted.exists():
     exec(pasted.read_text())
     RECO_DEBUG_RAISE = True
+SILENCED_SYSTEM_CHECKS = ["reco.W002"]  # LightFM is an extra, and no matter of a shop's shape

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
@@ -188,6 +188,7 @@ visit = st.lists(st.integers(0, 7), min_size=1, max_size=6)
 
 
 @settings(deadline=None)
+@example([[2, 3], [0, 1, 2]], [1, 0, 0, 0, 3, 2], 1, 2)
 @given(st.lists(visit, min_size=1, max_size=12), visit, st.integers(1, 6), st.integers(1, 6))
 def test_visits_agree_with_the_plain_form(train, prefix, k, m):
     index = VisitKNN({"neighbours": k, "newest": m}).fit(past(*train, n_items=8))

@@ -161,6 +161,7 @@ def test_a_wrong_configuration_starts_no_process(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.lightfm
 def test_too_little_data_is_the_same_error_here(folder):
     with pytest.raises(NotEnoughData, match="no positive interaction"):
         process.run("lightfm", QUICK, small_dataset(np.zeros((2, 2))), folder=folder)
