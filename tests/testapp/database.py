@@ -52,5 +52,11 @@ def parse(url: str) -> dict[str, object]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or options.get("host", ""),
         "PORT": str(parts.port or ""),
-        "TEST": {"NAME": os.environ.get("RECO_TEST_NAME", "test_reco")},
+        "TEST": {"NAME": _name()},
     }
+
+
+def _name() -> str:
+    """Of the tests' own database; tox environments that run at once have one each."""
+    environment = os.environ.get("TOX_ENV_NAME", "reco").replace("-", "_")
+    return os.environ.get("RECO_TEST_NAME") or f"test_{environment}"
