@@ -44,7 +44,6 @@ HIDDEN = ("is_deleted", "is_hidden", "is_archived", "is_draft", "is_discontinued
           "archived", "discontinued", "draft", "disabled", "is_disabled")  # fmt: skip
 GONE_AT = ("deleted_at", "archived_at", "discontinued_at", "hidden_at", "removed_at", "deleted_on")
 PUBLISHED_AT = ("published_at", "publish_at", "publication_date", "publish_date", "published_on")
-OPEN_FROM = ("available_from", "visible_from", "active_from", "valid_from", "available_since")
 STATUS = ("status", "state", "visibility", "lifecycle")
 STATUS_SHOWN = frozenset(("published", "active", "live", "visible", "approved", "enabled", "public", "online",
                           "available", "released"))  # fmt: skip
