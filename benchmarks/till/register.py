@@ -47,7 +47,10 @@ def _fill() -> None:
 
 
 class Till:
-    """One shopper after the other: a cart is filled, then the order is placed and timed."""
+    """One shopper after the other fills a cart, looks at it and at the form, and places the order.
+
+    Redirects are followed, as a browser does. Only the last step is timed.
+    """
 
     def __init__(self) -> None:
         from django.core.wsgi import get_wsgi_application
@@ -61,6 +64,8 @@ class Till:
         for _ in range(2):
             self.number += 1
             self._post("/cart/add/", {"product": 1 + self.number % PRODUCTS}, cookies)
+            self._get("/cart/", cookies)
+        self._get("/checkout/", cookies)
         gc.collect()
         gc.disable()
         try:
@@ -72,12 +77,24 @@ class Till:
     def _post(
         self, path: str, data: dict[str, Any], cookies: dict[str, str]
     ) -> tuple[str, str, float, float]:
+        body = urlencode({**data, "csrfmiddlewaretoken": TOKEN})
+        return self._ask("POST", path, body, cookies)
+
+    def _get(self, path: str, cookies: dict[str, str]) -> None:
+        status, *_ = self._ask("GET", path, "", cookies)
+        if not status.startswith("200"):
+            raise RuntimeError(f"{path} answered {status}.")
+
+    def _ask(
+        self, method: str, path: str, body: str, cookies: dict[str, str]
+    ) -> tuple[str, str, float, float]:
+        """Status, Location, seconds until the response was complete, and from then until it was closed."""
         told: dict[str, Any] = {}
 
         def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
             told.update(status=status, headers=headers)
 
-        environ = _environ(path, urlencode({**data, "csrfmiddlewaretoken": TOKEN}), cookies)
+        environ = _environ(method, path, body, cookies)
         began = time.perf_counter()
         response = self.application(environ, start_response)
         b"".join(response)
@@ -92,9 +109,9 @@ class Till:
         return told["status"], place, complete - began, ended - complete
 
 
-def _environ(path: str, body: str, cookies: dict[str, str]) -> dict[str, Any]:
+def _environ(method: str, path: str, body: str, cookies: dict[str, str]) -> dict[str, Any]:
     return {
-        "REQUEST_METHOD": "POST",
+        "REQUEST_METHOD": method,
         "PATH_INFO": path,
         "SERVER_NAME": "localhost",
         "SERVER_PORT": "80",

@@ -32,7 +32,7 @@ EXIT_SECONDS = 2.0
 PAUSES = (0.5, 2.0, 8.0, 30.0, 60.0)
 """Seconds before the second try, the third … ; after the last one the work is dropped."""
 REFUSED_SECONDS = 2.0
-"""Least seconds until work that an open breaker refused is looked at again; that is no try."""
+"""Least seconds in which nothing is tried once an open breaker has refused; that is no try."""
 OLDEST_SECONDS = 600.0
 """Work that is older than this is dropped, refused or not."""
 
@@ -76,6 +76,7 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._last: threading.Thread | None = None
         self._hurry_until = 0.0
+        self._refused_until = 0.0
 
     def __len__(self) -> int:
         """How much is waiting."""
@@ -113,7 +114,8 @@ class Worker:
             thread.start()
             self._thread = self._last = thread
         heapq.heappush(self._heap, task)
-        self._changed.notify()
+        if self._heap[0] is task:  # else nothing is due any earlier
+            self._changed.notify()
 
     def _run(self) -> None:
         while (task := self._next()) is not None:
@@ -127,8 +129,10 @@ class Worker:
             return bool(self._heap) and self._wait() <= 0
 
     def _wait(self) -> float:
-        """Seconds until the first task is due."""
-        return 0.0 if self._is_hurried else self._heap[0].due - time.monotonic()
+        """Seconds until the first task may be tried."""
+        if self._is_hurried:
+            return 0.0
+        return max(self._heap[0].due, self._refused_until) - time.monotonic()
 
     def _next(self) -> _Task | None:
         """The first task, once it is due; None ends the thread."""
@@ -148,8 +152,10 @@ class Worker:
     def _try(self, task: _Task) -> None:
         try:
             task.work()
-        except Refused as refused:
-            self._again(task, max(REFUSED_SECONDS, refused.seconds), "database_out")
+            self._refused_until = 0.0
+        except Refused as refused:  # so would be all the others: asking them costs the requests time
+            self._refused_until = time.monotonic() + max(REFUSED_SECONDS, refused.seconds)
+            self._again(task, 0.0, "database_out")
         except Exception as error:  # noqa: BLE001 - a thread that ends would take the queue with it
             if is_passing(error):
                 task.tries += 1

@@ -170,7 +170,7 @@ def test_r02_after_failures_in_a_row_nothing_is_tried(product, settings, django_
             for _ in range(20):
                 track(request, "view_item", product)
         assert time.monotonic() - began < 1.0
-    assert background.waiting() in (24, 25)  # one may be in hand
+        assert background.waiting() in (24, 25)  # one may be in hand
     breaker.reset()
     background.join(5)
     assert Interaction.objects.count() == 25

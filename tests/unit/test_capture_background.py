@@ -208,6 +208,20 @@ def test_what_an_open_breaker_refuses_uses_up_no_try(worker, pauses, lost):
     assert lost == []
 
 
+def test_while_the_breaker_is_open_one_refusal_speaks_for_all(worker, monkeypatch):
+    """Asking each of a thousand every other second would take the requests' own time."""
+    monkeypatch.setattr(background, "REFUSED_SECONDS", 0.3)
+    waiting = [Failing(Refused("writes of x", 0.0), times=1) for _ in range(3)]
+    for work in waiting:
+        worker.submit(work)
+    deadline = time.monotonic() + 5
+    while not sum(work.tries for work in waiting) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(0.1)
+    assert sum(work.tries for work in waiting) == 1
+    assert len(worker) == 3
+
+
 def test_what_is_too_old_is_dropped(worker, pauses, lost, monkeypatch):
     monkeypatch.setattr(background, "OLDEST_SECONDS", 0.05)
     work = Failing(Refused("writes of x", 0.0), times=10_000)
