@@ -138,6 +138,19 @@ class Settings:
         float, 0.9, "Largest share of top-10 lists one product may be in, to be published."
     )
     POPULAR_DAYS = Setting(int, 30, "Days that count for 'popular'.")
+    BEHAVIOUR_DAYS = Setting(
+        int,
+        180,
+        "Days of views and purchases that 'bought together' and its like are counted from.",
+    )
+    MIN_PAIR_SHOPPERS = Setting(
+        int, 3, "Distinct shoppers a pair of products needs before it may be shown (k-anonymity)."
+    )
+    MIN_SUPPORT = Setting(int, 3, "Orders that two products must be in together to make a rule.")
+    MIN_CONFIDENCE = Setting(
+        float, 0.01, "Least share of the orders with one product that the other must be in."
+    )
+    NEW_DAYS = Setting(int, 30, "Days a product counts as new: for 'new arrivals' and exploration.")
     KEEP_RUNS = Setting(int, 3, "Published runs of a kind kept for roll-back.")
 
     # --- jobs -------------------------------------------------------------------------------
@@ -191,6 +204,12 @@ class Settings:
     )
     FORCE_RUNG = Setting(
         str, "", "Test switch: serve from this rung ('personal', 'popular', 'nothing' …) only."
+    )
+    CONTEXT = Setting(
+        str, "", "Dotted path of a callable(request) -> dict of market, region …; empty for none."
+    )
+    STEERING = Setting(
+        bool, False, "Let the circumstances of a request (device, hour, market) steer the ranking."
     )
     RECORD_IMPRESSIONS = Setting(bool, True, "Record what was shown to people.")
     DEBUG_RAISE = Setting(bool, False, "Let the template tag and receivers raise, for development.")

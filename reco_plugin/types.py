@@ -190,6 +190,90 @@ class Dataset:
     """float32 0/1 of the same shape: what happened after the split, for early stopping."""
 
 
+# --- what a merchandiser decides -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filter:
+    """One condition a product must meet. `field` is 'price', 'brand', 'category', 'tag' or an attribute."""
+
+    field: str
+    op: str
+    """'is', 'is_not', 'in', 'not_in', 'at_least', 'at_most'; against the page's product: 'same',
+    'differs', 'within' (price ± `value`, a share such as 0.2), 'cheaper', 'dearer'."""
+    value: Any = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KindShare:
+    """A kind of recommendation, and how much of a placement is its."""
+
+    kind: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacementSpec:
+    """What fills a spot on a page, and by which rules."""
+
+    slug: str
+    kinds: tuple[KindShare, ...]
+    """In order; several are mixed by weight."""
+    page: str = "other"
+    order: int = 0
+    title: str = ""
+    fallback: tuple[str, ...] = ("popular",)
+    """Kinds that fill up what is missing, in order."""
+    min_items: int = 1
+    max_items: int = 8
+    filters: tuple[Filter, ...] = ()
+    must_match: tuple[str, ...] = ()
+    """Facts in which a product must agree with the page's product: 'gender', 'category' …"""
+    must_differ: tuple[str, ...] = ()
+    diversity: float = 0.0
+    """0..1, the λ of maximal marginal relevance taken from relevance."""
+    caps: Mapping[str, int] = field(default_factory=dict)
+    """At most so many products of one 'brand', 'category' or attribute value."""
+    rotate_after: int = 0
+    """Times a product may be shown to one shopper without a click before it steps back; 0: ever."""
+    explore: float = 0.0
+    """Share of tiles given to new products, 0..1."""
+    is_active: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ItemFacts:
+    """What is known of a product as of the last sync: what filters, guards and caps look at."""
+
+    key: Key
+    brand: str = ""
+    categories: tuple[str, ...] = ()
+    price: float | None = None
+    tags: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    available_since: dt.datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """The circumstances of a request. '' or None: not known, and then nothing is steered by it."""
+
+    device: str = ""
+    """'desktop', 'mobile' or 'tablet'."""
+    hour: int | None = None
+    """0..23, local time of the shop."""
+    weekday: int | None = None
+    """0 is Monday."""
+    locale: str = ""
+    market: str = ""
+    region: str = ""
+    """As the shop's own hook says; never worked out from, or stored as, an IP address."""
+    referrer: str = ""
+    """Host only."""
+    category: str = ""
+    query: str = ""
+
+
 # --- what serving speaks -------------------------------------------------------------------------
 
 
@@ -216,6 +300,10 @@ class Candidate:
     """Machine-readable, e.g. 'similar_to:42'."""
     group: Key | None = None
     """Canonical product key; equal groups collapse to one tile."""
+    facts: Mapping[str, float] = field(default_factory=dict)
+    """Figures behind it: 'support', 'confidence', 'lift', 'days' …"""
+    probability: float | None = None
+    """Chance that exploration put it here; None where nothing was left to chance."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,6 +321,9 @@ class SlateItem:
     is_fallback: bool = False
     run: int | None = None
     """The run this item came from; a slate filled from two rungs has items of two runs."""
+    facts: Mapping[str, float] = field(default_factory=dict)
+    probability: float | None = None
+    """As in Candidate."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -252,6 +343,10 @@ class Slate:
     """Why a better rung did not answer, e.g. 'personal: no history', 'store: statement timeout'."""
     timings: Mapping[str, float] = field(default_factory=dict, compare=False)
     """Milliseconds spent on each rung that was tried, by name."""
+    title: str = ""
+    """The heading a merchandiser gave it."""
+    anchor: Key | None = None
+    """The product that 'because you viewed' names."""
 
     def __len__(self) -> int:
         return len(self.items)

@@ -153,7 +153,8 @@ class Worker:
         try:
             task.work()
             self._refused_until = 0.0
-        except Refused as refused:  # so would be all the others: asking them costs the requests time
+        except Refused as refused:
+            # so would be all the others, and asking each takes the requests' time
             self._refused_until = time.monotonic() + max(REFUSED_SECONDS, refused.seconds)
             self._again(task, 0.0, "database_out")
         except Exception as error:  # noqa: BLE001 - a thread that ends would take the queue with it

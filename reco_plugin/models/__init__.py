@@ -3,9 +3,10 @@
 from reco_plugin.models.exposure import Click, Impression
 from reco_plugin.models.interactions import Dropped, Interaction, OrderCursor, VisitorLink
 from reco_plugin.models.items import Item
+from reco_plugin.models.merchandising import Interest, ManualLink, Page, Placement
 from reco_plugin.models.runs import ActiveRun, Run, RunStatus
 from reco_plugin.models.totals import DailyTotal
-from reco_plugin.models.vectors import Neighbours, RankedList, VectorBlock
+from reco_plugin.models.vectors import Neighbours, RankedList, Related, VectorBlock
 from reco_plugin.models.work import Job, JobLog, Outcome, Shard
 
 __all__ = [
@@ -15,13 +16,18 @@ __all__ = [
     "Dropped",
     "Impression",
     "Interaction",
+    "Interest",
     "Item",
     "Job",
     "JobLog",
+    "ManualLink",
     "Neighbours",
     "OrderCursor",
     "Outcome",
+    "Page",
+    "Placement",
     "RankedList",
+    "Related",
     "Run",
     "RunStatus",
     "Shard",

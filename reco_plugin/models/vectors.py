@@ -70,3 +70,27 @@ class Neighbours(models.Model):
 
     def __str__(self) -> str:
         return f"{len(self.keys)} near {self.product_id}"
+
+
+class Related(models.Model):
+    """What goes with, or follows, one product in shoppers' behaviour, best first; one row a relation."""
+
+    id = models.BigAutoField(primary_key=True)
+    site = models.PositiveIntegerField(default=1)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+", db_index=False)
+    product = ProductForeignKey(db_index=False)
+    relation = models.CharField(max_length=24)
+    """'bought_together', 'viewed_viewed', 'viewed_bought', 'bought_bought', 'buy_again'."""
+    keys = models.JSONField()
+    scores = models.JSONField()
+    facts = models.JSONField(default=dict)
+    """Figures of each entry, by name, in the order of `keys`: {"support": […], "confidence": […]}."""
+
+    class Meta:
+        db_table = "reco_related"
+        constraints = [
+            models.UniqueConstraint(fields=["run", "product", "relation"], name="reco_related_one")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.relation} of {self.product_id}: {len(self.keys)}"

@@ -91,6 +91,8 @@ class Reader:
         handle = self.personal.handle
         if isinstance(lookup, Nearest):
             return self.store.nearest(handle, lookup.vector, lookup.k, within=within)
+        if not isinstance(lookup, Neighbours):
+            return ()
         if within is None and lookup.k <= self.personal.list_depth:
             near = self._near.get(lookup.key)
             if near is not None:

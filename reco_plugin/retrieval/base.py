@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, TypeAlias
 
-from reco_plugin.stores.base import Scored
-from reco_plugin.types import Candidate, Floats, Key, Rung
+from reco_plugin.stores.base import PastEvent, Scored
+from reco_plugin.types import Candidate, Context, Floats, Key, Rung
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,6 +23,14 @@ class Query:
     """Category paths, the narrowest first."""
     k: int = 10
     """Candidates wanted of each lookup."""
+    cart: tuple[Key, ...] = ()
+    """What is in the cart, the newest first where that is known."""
+    events: tuple[PastEvent, ...] = ()
+    """What the shopper did, newest first."""
+    now: dt.datetime | None = None
+    interests: tuple[tuple[str, str], ...] = ()
+    """What the shopper said they like: ('category', path) or ('brand', name)."""
+    context: Context = field(default_factory=Context)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,12 +51,37 @@ class Neighbours:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ranked:
-    """The ranked list of the popular run for one segment: '' is the whole shop."""
+    """The ranked list of the live run of kind `of` for one segment: '' is the whole shop."""
 
     segment: str
+    of: str = "popular"
+    """'popular', 'trending', 'converting', 'tail', 'sale', 'brands', 'categories'."""
 
 
-Lookup: TypeAlias = Nearest | Neighbours | Ranked
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Related:
+    """What goes with item `key` in shoppers' behaviour: the live 'behaviour' run's list."""
+
+    relation: str
+    key: Key
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Linked:
+    """What a merchandiser linked to item `key`, in order."""
+
+    key: Key
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Newest:
+    """The `k` items that became available last, in one category or in all."""
+
+    k: int
+    category: str = ""
+
+
+Lookup: TypeAlias = Nearest | Neighbours | Ranked | Related | Linked | Newest
 Answers: TypeAlias = Mapping[Lookup, Sequence[Scored]]
 
 

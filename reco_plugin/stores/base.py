@@ -48,10 +48,12 @@ class Handle:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scored:
-    """One answer of a store."""
+    """One answer of a store or of a list."""
 
     key: Key
     score: float
+    facts: Mapping[str, float] = field(default_factory=dict)
+    """What a list knows of this entry besides: 'support', 'confidence', 'lift', 'shoppers' …"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,6 +168,15 @@ class Exporting(Protocol):
 
         Raises StoreError.
         """
+        ...
+
+
+@runtime_checkable
+class Lending(Protocol):
+    """What a store should have besides: it hands out the vectors of a few items, for diversity."""
+
+    def vectors_of(self, handle: Handle, keys: Sequence[Key]) -> Mapping[Key, Floats]:
+        """Unfolded vectors (d,) of those of `keys` that the run has, in one statement. Raises StoreError."""
         ...
 
 

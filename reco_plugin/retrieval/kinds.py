@@ -1,0 +1,42 @@
+"""The kinds of recommendation there are, and the sources that answer each, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """One kind of slate."""
+
+    name: str
+    sources: tuple[str, ...]
+    """Names in `retrieval.SOURCES`: the ladder, best first."""
+    needs: str = ""
+    """What it cannot do without: 'product', 'shopper', or ''."""
+
+
+_POPULAR = ("popular_in_category", "popular")
+
+_ALL = (
+    Kind(name="personal", sources=("personal", "contextual", *_POPULAR)),
+    Kind(name="similar", sources=("contextual", *_POPULAR), needs="product"),
+    Kind(name="bought_together", sources=("bought_together",), needs="product"),
+    Kind(name="viewed_viewed", sources=("viewed_viewed",), needs="product"),
+    Kind(name="viewed_bought", sources=("viewed_bought",), needs="product"),
+    Kind(name="bought_bought", sources=("bought_bought",), needs="product"),
+    Kind(name="because_you_viewed", sources=("because_you_viewed",), needs="shopper"),
+    Kind(name="recently_viewed", sources=("recently_viewed",), needs="shopper"),
+    Kind(name="continue_shopping", sources=("continue_shopping",), needs="shopper"),
+    Kind(name="buy_again", sources=("buy_again",), needs="shopper"),
+    Kind(name="trending", sources=("trending", *_POPULAR)),
+    Kind(name="popular", sources=_POPULAR),
+    Kind(name="best_converting", sources=("best_converting", *_POPULAR)),
+    Kind(name="new_arrivals", sources=("new_arrivals",)),
+    Kind(name="on_sale", sources=("on_sale",)),
+    Kind(name="long_tail", sources=("long_tail",)),
+    Kind(name="manual", sources=("manual",), needs="product"),
+)
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
