@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from reco_plugin.stores.base import PastEvent, Scored
 from reco_plugin.types import Candidate, Context, Floats, Key, Rung
@@ -27,6 +27,8 @@ class Query:
     """What is in the cart, the newest first where that is known."""
     events: tuple[PastEvent, ...] = ()
     """What the shopper did, newest first."""
+    bought: tuple[PastEvent, ...] = ()
+    """What they bought, newest first, further back than `events`; empty where `events` tell it all."""
     now: dt.datetime | None = None
     interests: tuple[tuple[str, str], ...] = ()
     """What the shopper said they like: ('category', path) or ('brand', name)."""
@@ -35,10 +37,16 @@ class Query:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Nearest:
-    """The `k` items of largest inner product with `vector`. Equal only to itself."""
+    """The `k` items of largest inner product with `vector`: the very same array, not one like it."""
 
     vector: Floats
     k: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Nearest) and self.vector is other.vector and self.k == other.k
+
+    def __hash__(self) -> int:
+        return hash((id(self.vector), self.k))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +83,10 @@ class Linked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Newest:
-    """The `k` items that became available last, in one category or in all."""
+    """The `k` items that became available last, within RECO_NEW_DAYS, in one category or in all.
+
+    Scores are days of age, negated, so that the newest has the largest.
+    """
 
     k: int
     category: str = ""
@@ -86,18 +97,34 @@ Answers: TypeAlias = Mapping[Lookup, Sequence[Scored]]
 
 
 class Source(Protocol):
-    """One way to find candidates. Stateless."""
+    """One way to find candidates. Stateless: the same query states the same lookups."""
 
     name: ClassVar[str]
     rung: ClassVar[Rung]
+    goes_by: ClassVar[frozenset[str]]
+    """The fields of a Query it looks at: what nobody goes by need not be read."""
 
     def lookups(self, query: Query) -> tuple[Lookup, ...]:
-        """What has to be read; empty when the query gives this source nothing to go by."""
+        """What has to be read. It may be nothing where the shopper's own events tell it all: no
+        lookups and no candidates mean that the query gives this source nothing to go by."""
         ...
 
     def candidates(self, query: Query, answers: Answers) -> list[Candidate]:
-        """Candidates, best first, each key once."""
+        """Candidates, best first, each key once.
+
+        `answers` may hold those of a whole page, and may lack some of what was asked.
+        """
         ...
+
+
+@runtime_checkable
+class ByTaste(Protocol):
+    """What a source may have besides: its candidates are better offered in the shopper's own order.
+
+    Where the shopper's vector and those of the candidates are known, see `retrieval.taste.by_taste`.
+    """
+
+    by_taste: ClassVar[bool]
 
 
 def chain(category: str, separator: str = " > ") -> tuple[str, ...]:

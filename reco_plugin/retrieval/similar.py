@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 from reco_plugin.retrieval.base import Answers, Lookup, Neighbours, Query
-from reco_plugin.stores.base import Scored
+from reco_plugin.retrieval.events import WANTED, recent
+from reco_plugin.retrieval.related import best_of
 from reco_plugin.types import Candidate, Key, Rung
+
+RECENT_ANCHORS = 3
+"""Newest products of a shopper that stand in for a page's product."""
 
 
 class Similar:
+    """By content, image and behaviour at once: whatever the live run's item vectors hold."""
+
     name: ClassVar[str] = "similar"
     rung: ClassVar[Rung] = Rung.CONTEXTUAL
+    goes_by: ClassVar[frozenset[str]] = frozenset({"anchors", "events"})
 
     def lookups(self, query: Query) -> tuple[Lookup, ...]:
-        return tuple(Neighbours(key=key, k=query.k) for key in query.anchors)
+        return tuple(Neighbours(key=key, k=query.k) for key in self._anchors(query))
 
     def candidates(self, query: Query, answers: Answers) -> list[Candidate]:
         """Each product with its best cosine to any anchor; the reason names that anchor."""
-        best: dict[Key, Candidate] = {}
-        for lookup, answer in answers.items():
-            if isinstance(lookup, Neighbours):
-                self._keep_best(best, lookup.key, answer)
-        left_out = set(query.anchors)
-        found = [candidate for candidate in best.values() if candidate.key not in left_out]
-        return sorted(found, key=lambda candidate: -candidate.score)
+        anchors = self._anchors(query)
+        return best_of(
+            {key: answers.get(Neighbours(key=key, k=query.k), ()) for key in anchors},
+            source=self.name,
+            rung=self.rung,
+            says="similar_to",
+            without=frozenset(anchors),
+        )
 
-    def _keep_best(self, best: dict[Key, Candidate], anchor: Key, answer: Sequence[Scored]) -> None:
-        for scored in answer:
-            known = best.get(scored.key)
-            if known is None or known.score < scored.score:
-                best[scored.key] = Candidate(
-                    key=scored.key,
-                    score=scored.score,
-                    source=self.name,
-                    rung=self.rung,
-                    reason=f"similar_to:{anchor}",
-                )
+    def _anchors(self, query: Query) -> tuple[Key, ...]:
+        return query.anchors or recent(query.events, WANTED, most=RECENT_ANCHORS)

@@ -1,0 +1,65 @@
+"""What goes with given products in shoppers' behaviour: the shape of several sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from reco_plugin.retrieval.base import Answers, Lookup, Query, Related
+from reco_plugin.stores.base import Scored
+from reco_plugin.types import Candidate, Key, Rung
+
+
+class BehaviourSource:
+    """Products related to the anchors, each with its best score to any of them and that one's name."""
+
+    name: ClassVar[str]
+    relation: ClassVar[str]
+    """As in `Related`."""
+    says: ClassVar[str]
+    """The word before the anchor in the reason."""
+    rung: ClassVar[Rung] = Rung.CONTEXTUAL
+    goes_by: ClassVar[frozenset[str]] = frozenset({"anchors"})
+
+    def anchors(self, query: Query) -> tuple[Key, ...]:
+        """The products that something is to go with."""
+        return query.anchors
+
+    def lookups(self, query: Query) -> tuple[Lookup, ...]:
+        return tuple(Related(relation=self.relation, key=key) for key in self.anchors(query))
+
+    def candidates(self, query: Query, answers: Answers) -> list[Candidate]:
+        anchors = self.anchors(query)
+        lists = {key: answers.get(Related(relation=self.relation, key=key), ()) for key in anchors}
+        return best_of(
+            lists, source=self.name, rung=self.rung, says=self.says, without=frozenset(anchors)
+        )
+
+
+def best_of(
+    lists: Mapping[Key, Sequence[Scored]],
+    *,
+    source: str,
+    rung: Rung,
+    says: str,
+    without: frozenset[Key] = frozenset(),
+) -> list[Candidate]:
+    """Each product with its best score to any anchor; the reason names that anchor."""
+    best: dict[Key, tuple[Scored, Key]] = {}
+    for anchor, answer in lists.items():
+        for scored in answer:
+            known = best.get(scored.key)
+            if scored.key not in without and (known is None or known[0].score < scored.score):
+                best[scored.key] = (scored, anchor)
+    found = [
+        Candidate(
+            key=scored.key,
+            score=scored.score,
+            source=source,
+            rung=rung,
+            reason=f"{says}:{anchor}",
+            facts=scored.facts,
+        )
+        for scored, anchor in best.values()
+    ]
+    return sorted(found, key=lambda candidate: -candidate.score)
