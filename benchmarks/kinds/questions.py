@@ -1,0 +1,329 @@
+"""What each kind is asked, and what it should have said: one `Question` per row of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.kinds.shop import Orders, Shop
+from reco_plugin.types import Shopper
+
+NEW_DAYS = 30
+WEEK = np.timedelta64(7, "D")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One call, and the products (or names) that would have been right."""
+
+    wanted: frozenset[Any]
+    shopper: Shopper | None = None
+    product: int | None = None
+    cart: tuple[int, ...] = ()
+    interests: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A row of the table."""
+
+    kind: str
+    asked: str
+    """In words."""
+    cases: list[Case] = field(default_factory=list)
+    floor: str = "popular"
+    """A kind of slate, or the name of a list in `lists`."""
+    lists: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Floors that are the same for everyone."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    facet: str = ""
+    """'category' or 'brand': names are asked for, not products."""
+    note: str = ""
+
+
+class Asking:
+    """Draws the cases of each question from a shop; the same seed draws the same."""
+
+    def __init__(self, shop: Shop, *, most: int, seed: int) -> None:
+        self.shop, self.past, self.after = shop, shop.past, shop.after
+        self.most = most
+        self._seed = seed
+        self.returning = [name for name in self.after.of_customer if name in self.past.of_customer]
+
+    def __iter__(self) -> Iterator[Question]:
+        for make in (
+            self.personal,
+            self.buy_again,
+            self.together,
+            self.cart,
+            self.bought_bought,
+            self.similar,
+            *self.of_the_week,
+            self.new_arrivals,
+            self.long_tail,
+            self.categories,
+        ):
+            yield make()
+
+    def random(self, salt: str) -> np.random.Generator:
+        return np.random.default_rng([self._seed, *salt.encode()])
+
+    def some(self, rows: Sequence[Any], salt: str) -> list[Any]:
+        """At most `most` of them, in their order."""
+        if len(rows) <= self.most:
+            return list(rows)
+        chosen = self.random(salt).choice(len(rows), self.most, replace=False)
+        return [rows[at] for at in np.sort(chosen)]
+
+    # --- of one shopper ----------------------------------------------------------------------
+
+    def personal(self) -> Question:
+        """New products only; what was ever bought is kept out, by the setting a shop has for it."""
+        return Question(
+            kind="personal",
+            asked="new products of the weeks after",
+            cases=self._of_shoppers(lambda known, later: later - known),
+            settings={"RECO_EXCLUDE_PURCHASED_DAYS": 10_000},
+        )
+
+    def buy_again(self) -> Question:
+        return Question(
+            kind="buy_again",
+            asked="products bought again in the weeks after",
+            cases=self._of_shoppers(lambda known, later: later & known),
+            settings={"RECO_EXCLUDE_PURCHASED_DAYS": 0},
+            note="floor: popular, nothing kept out",
+        )
+
+    def new_arrivals(self) -> Question:
+        fresh = self._fresh()
+        newest = sorted(fresh, key=lambda key: -self._born[key])
+        return Question(
+            kind="new_arrivals",
+            asked=f"products up to {NEW_DAYS} days old, bought in the weeks after",
+            cases=self._of_shoppers(lambda known, later: (later - known) & fresh),
+            floor="newest first",
+            lists={"newest first": newest},
+            note=f"{len(fresh)} products were new",
+        )
+
+    def long_tail(self) -> Question:
+        counts = np.bincount(self.past.product[self.past.product >= 0])
+        order = np.argsort(-counts[list(self.shop.keys.values())], kind="stable")
+        keys = np.array(list(self.shop.keys.values()))[order]
+        tail = keys[len(keys) // 2 :].tolist()
+        drawn = self.random("tail").permutation(tail).tolist()
+        rest = frozenset(tail)
+        return Question(
+            kind="long_tail",
+            asked="new products of the weeks after, out of the less sold half",
+            cases=self._of_shoppers(lambda known, later: (later - known) & rest),
+            floor="any of that half",
+            lists={"any of that half": drawn},
+        )
+
+    def categories(self) -> Question:
+        names = self.shop.category
+        sold = np.unique(
+            [names[key] for key in self.past.product.tolist() if key in names], return_counts=True
+        )
+        popular = sold[0][np.argsort(-sold[1])].tolist()
+        found = self._of_shoppers(lambda known, later: later - known)
+        cases = [
+            Case(shopper=case.shopper, wanted=frozenset(names[key] for key in case.wanted))
+            for case in found
+        ]
+        return Question(
+            kind="categories for you",
+            asked="categories of new products of the weeks after, first 3",
+            cases=cases,
+            floor="most sold",
+            lists={"most sold": popular},
+            facet="category",
+            note=f"{len(popular)} categories, guessed from words of the titles",
+        )
+
+    def _of_shoppers(
+        self, right: Callable[[frozenset[int], frozenset[int]], frozenset[int]]
+    ) -> list[Case]:
+        cases = []
+        for name in self.returning:
+            known, later = self.past.bought(name), self.after.bought(name)
+            wanted = right(frozenset(known), frozenset(later))
+            if wanted and name in self.shop.shoppers:
+                cases.append(Case(shopper=self.shop.shoppers[name], wanted=wanted))
+        return self.some(cases, "shoppers")
+
+    # --- of a product or a cart --------------------------------------------------------------
+
+    def together(self) -> Question:
+        cases = [
+            Case(product=rest[0], wanted=frozenset({hidden})) for hidden, rest in self._hidden()
+        ]
+        return Question(
+            kind="bought_together",
+            asked="a hidden product of a later basket, from one other",
+            cases=cases,
+        )
+
+    def cart(self) -> Question:
+        cases = [
+            Case(cart=tuple(rest), wanted=frozenset({hidden})) for hidden, rest in self._hidden()
+        ]
+        return Question(
+            kind="bought_together",
+            asked="a hidden product of a later basket, from all others",
+            cases=cases,
+        )
+
+    def viewed(self, kind: str) -> Question:
+        """The log has no views: a look before each purchase stands in for them."""
+        cases = [
+            Case(product=rest[0], wanted=frozenset({hidden})) for hidden, rest in self._hidden()
+        ]
+        return Question(
+            kind=kind,
+            asked="a hidden product of a later basket, from one other",
+            cases=cases,
+            note="the log has no views; a look before each purchase stands in",
+        )
+
+    def _hidden(self) -> Iterator[tuple[int, list[int]]]:
+        rng = self.random("basket")
+        baskets = [keys for keys in self.after.baskets.values() if len(keys) >= 2]
+        for keys in self.some(baskets, "baskets"):
+            dealt = rng.permutation(keys).tolist()
+            yield dealt[0], dealt[1:]
+
+    def bought_bought(self) -> Question:
+        rng = self.random("next")
+        cases = []
+        for name in self.some(self.returning, "next"):
+            last = _basket(self.past, self.past.of_customer[name][-1])
+            following = _basket(self.after, self.after.of_customer[name][0])
+            wanted = frozenset(following) - frozenset(self.past.bought(name))
+            if wanted:
+                cases.append(Case(product=int(rng.choice(last)), wanted=wanted))
+        return Question(
+            kind="bought_bought",
+            asked="new products of the next basket, from one product of the last",
+            cases=cases,
+        )
+
+    def similar(self) -> Question:
+        rng = self.random("similar")
+        cases = []
+        for name in self.some(list(self.after.of_customer), "similar"):
+            bought = self.after.bought(name)
+            if len(bought) < 2:
+                continue
+            dealt = rng.permutation(bought).tolist()
+            cases.append(Case(product=dealt[0], wanted=frozenset(dealt[1:])))
+        return Question(
+            kind="similar",
+            asked="what its buyers also bought in the weeks after",
+            cases=cases,
+            note="likeness is not what a log of orders asks about",
+        )
+
+    # --- the same for everyone ---------------------------------------------------------------
+
+    @property
+    def of_the_week(self) -> tuple[Callable[[], Question], ...]:
+        return (
+            lambda: self.week("popular", floor="any product"),
+            lambda: self.week("trending"),
+            lambda: self.week("best_converting", note="no views to divide by: purchases alone"),
+        )
+
+    def week(self, kind: str, *, floor: str = "popular", note: str = "") -> Question:
+        ours = self.after.at < self.shop.split + WEEK
+        baskets: dict[str, set[int]] = {}
+        columns = (self.after.customer[ours], self.after.invoice[ours], self.after.product[ours])
+        for name, invoice, key in zip(*(column.tolist() for column in columns), strict=True):
+            if key >= 0:
+                baskets.setdefault(name or invoice, set()).add(key)
+        drawn = self.random("any").permutation(list(self.shop.keys.values())).tolist()
+        return Question(
+            kind=kind,
+            asked="what shoppers of the week after bought",
+            cases=[Case(wanted=frozenset(keys)) for keys in baskets.values()],
+            floor=floor,
+            lists={"any product": drawn},
+            note=note,
+        )
+
+    # --- cold --------------------------------------------------------------------------------
+
+    def new_products(self, newborn: Mapping[str, int], after: Orders) -> Question:
+        """`after` knows the keys of the newborn."""
+        rng = self.random("newborn")
+        fresh = frozenset(newborn.values())
+        cases = []
+        for name in after.of_customer:
+            bought = after.bought(name)
+            new = [key for key in bought if key in fresh]
+            rest = frozenset(bought) - fresh
+            if new and rest:
+                cases.append(Case(product=int(rng.choice(new)), wanted=rest))
+        return Question(
+            kind="similar",
+            asked="to a product saved a tick ago: what its first buyers also bought",
+            cases=self.some(cases, "newborn"),
+            note=f"cold start; {len(fresh)} new products",
+        )
+
+    def new_visitors(self) -> Question:
+        return Question(
+            kind="personal",
+            asked="first basket of someone nothing is known of",
+            cases=[Case(wanted=wanted) for wanted, _ in self._first_baskets()],
+            note="cold start",
+        )
+
+    def declared(self) -> Question:
+        """They name the category of one product of the basket, which then counts no more."""
+        names = self.shop.category
+        cases = []
+        for wanted, shopper in self._first_baskets():
+            told = min(wanted)
+            rest = wanted - {told}
+            if rest:
+                interests = (("category", names[told]),)
+                cases.append(Case(shopper=shopper, wanted=rest, interests=interests))
+        return Question(
+            kind="personal",
+            asked="rest of a first basket, of someone who named one category of it",
+            cases=cases,
+            note="cold start",
+        )
+
+    def _first_baskets(self) -> Iterator[tuple[frozenset[int], Shopper]]:
+        import uuid
+
+        new = [name for name in self.after.of_customer if name not in self.past.of_customer]
+        for name in self.some(new, "first"):
+            basket = _basket(self.after, self.after.of_customer[name][0])
+            yield frozenset(basket), Shopper(id=uuid.uuid5(uuid.NAMESPACE_OID, f"new {name}"))
+
+    # --- of products -------------------------------------------------------------------------
+
+    def _fresh(self) -> frozenset[int]:
+        since = (self.shop.split - np.timedelta64(NEW_DAYS, "D")).astype("datetime64[s]")
+        return frozenset(key for key, at in self._born.items() if at >= since.astype(np.int64))
+
+    @property
+    def _born(self) -> dict[int, int]:
+        """First sale, in seconds of the epoch."""
+        found: dict[int, int] = {}
+        seconds = self.past.at.astype("datetime64[s]").astype(np.int64)
+        for key, at in zip(self.past.product.tolist(), seconds.tolist(), strict=True):
+            found.setdefault(key, at)
+        return found
+
+
+def _basket(orders: Orders, row: int) -> list[int]:
+    return orders.baskets[orders.invoice[row]]
