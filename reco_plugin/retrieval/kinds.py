@@ -14,7 +14,10 @@ class Kind:
     sources: tuple[str, ...]
     """Names in `retrieval.SOURCES`: the ladder, best first."""
     needs: str = ""
-    """What it cannot do without: 'product', 'shopper', or ''."""
+    """What it cannot do without: 'product', 'basket' (a product, a cart or an order just made),
+    'shopper', or ''."""
+    shows_bought: bool = False
+    """Is what was bought lately what it is about? Then RECO_EXCLUDE_PURCHASED_DAYS does not apply."""
 
 
 _POPULAR = ("popular_in_category", "popular")
@@ -22,21 +25,21 @@ _POPULAR = ("popular_in_category", "popular")
 _ALL = (
     Kind(name="personal", sources=("personal", "contextual", *_POPULAR)),
     Kind(name="similar", sources=("contextual", *_POPULAR), needs="product"),
-    Kind(name="bought_together", sources=("bought_together",), needs="product"),
+    Kind(name="bought_together", sources=("bought_together",), needs="basket"),
     Kind(name="viewed_viewed", sources=("viewed_viewed",), needs="product"),
     Kind(name="viewed_bought", sources=("viewed_bought",), needs="product"),
-    Kind(name="bought_bought", sources=("bought_bought",), needs="product"),
+    Kind(name="bought_bought", sources=("bought_bought",), needs="basket"),
     Kind(name="because_you_viewed", sources=("because_you_viewed",), needs="shopper"),
     Kind(name="recently_viewed", sources=("recently_viewed",), needs="shopper"),
     Kind(name="continue_shopping", sources=("continue_shopping",), needs="shopper"),
-    Kind(name="buy_again", sources=("buy_again",), needs="shopper"),
+    Kind(name="buy_again", sources=("buy_again",), needs="shopper", shows_bought=True),
     Kind(name="trending", sources=("trending", *_POPULAR)),
     Kind(name="popular", sources=_POPULAR),
     Kind(name="best_converting", sources=("best_converting", *_POPULAR)),
     Kind(name="new_arrivals", sources=("new_arrivals",)),
     Kind(name="on_sale", sources=("on_sale",)),
     Kind(name="long_tail", sources=("long_tail",)),
-    Kind(name="manual", sources=("manual",), needs="product"),
+    Kind(name="manual", sources=("manual",), needs="basket"),
 )
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
