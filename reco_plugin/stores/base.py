@@ -64,6 +64,15 @@ class Within:
     params: tuple[Any, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scoring:
+    """A scalar SQL expression that scores one product, the larger the better, NULL for one unknown."""
+
+    sql: str
+    """`{key}`, once, stands where the product's key goes."""
+    params: tuple[Any, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PastEvent:
     """One event of a shopper, newest first, with the item's unfolded vector where the run has one."""
@@ -177,6 +186,15 @@ class Lending(Protocol):
 
     def vectors_of(self, handle: Handle, keys: Sequence[Key]) -> Mapping[Key, Floats]:
         """Unfolded vectors (d,) of those of `keys` that the run has, in one statement. Raises StoreError."""
+        ...
+
+
+@runtime_checkable
+class Ordering(Protocol):
+    """What a store in the shop's own database should have besides: the shop's queries can order by it."""
+
+    def ordering(self, handle: Handle, query: Floats) -> Scoring:
+        """The folded inner product of `query` (d,) and an item, as SQL. Reads nothing. Raises StoreError."""
         ...
 
 

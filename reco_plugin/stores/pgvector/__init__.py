@@ -19,7 +19,15 @@ from reco_plugin import conf
 from reco_plugin.exceptions import StoreError
 from reco_plugin.models import Interaction, Run, RunStatus
 from reco_plugin.stores import keys as shop_keys
-from reco_plugin.stores.base import Handle, History, Progress, Scored, Vectors, Within
+from reco_plugin.stores.base import (
+    Handle,
+    History,
+    Progress,
+    Scored,
+    Scoring,
+    Vectors,
+    Within,
+)
 from reco_plugin.stores.pgvector import publishing, queries, requirements, tables, wire
 from reco_plugin.stores.pgvector.index import Index
 from reco_plugin.stores.pgvector.recheck import SPACES, Recheck, drop_index, replace_index
@@ -160,6 +168,11 @@ class PgvectorStore:
             for near, distance in found
             if distance is not None and distance == distance  # noqa: PLR0124 (NaN is not)
         ]
+
+    def ordering(self, handle: Handle, query: Floats) -> Scoring:
+        """See `Ordering.ordering`. Raises StoreError for a query that does not fit the run."""
+        folded = np.append(check_query(query, handle.state["dimension"]), np.float32(1))
+        return queries.score(Tables.of(handle.state), folded)
 
     def item_vectors(self, handle: Handle) -> tuple[IdMap, Floats]:
         """See `Exporting.item_vectors`: one binary COPY."""

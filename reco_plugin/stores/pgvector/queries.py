@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from reco_plugin import clock
 from reco_plugin.models import Interaction
 from reco_plugin.stores import in_force
-from reco_plugin.stores.base import History, PastEvent, Within
+from reco_plugin.stores.base import History, PastEvent, Scoring, Within
 from reco_plugin.stores.pgvector import wire
 from reco_plugin.stores.pgvector.tables import Tables
 from reco_plugin.types import EventKind, Floats, Key
@@ -48,6 +48,9 @@ SELECT key, embedding <=> (SELECT embedding FROM own) AS distance FROM (
   ORDER BY (embedding::{kind}({dimension})) <=> (SELECT embedding::{kind}({dimension}) FROM own)
   LIMIT %s
 ) near ORDER BY distance LIMIT %s"""
+
+# Asked of each row of a query of the shop's own: the primary key answers it.
+_SCORE = """(SELECT -(own.folded <#> %s::vector) FROM {items} own WHERE own.key = {key})"""
 
 _EVENTS = """
 SELECT product_id, kind, occurred_at, id FROM {interactions}
@@ -138,6 +141,11 @@ def history(tables: Tables | None, site: int, shopper: uuid.UUID, limit: int) ->
         _HISTORY, interactions=interactions, items=tables.items, shoppers=tables.shoppers
     )
     return Statement(sql=sql, params=(shopper, site, shopper, limit))
+
+
+def score(tables: Tables, query: Floats) -> Scoring:
+    """The inner product with the folded `query` (d + 1,), of the item whose key is filled in."""
+    return Scoring(sql=_written(_SCORE, items=tables.items), params=(wire.literal(query),))
 
 
 def upsert(tables: Tables, key_type: str) -> str:
