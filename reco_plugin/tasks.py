@@ -113,6 +113,8 @@ def _is_answered(name: str, site: int, sent_at: str | None) -> bool:
 sync_items = _job("sync_items")
 sync_orders = _job("sync_orders")
 popular = _job("popular")
+lists = _job("lists")
+behaviour = _job("behaviour")
 train = _job("train")
 score = _job("score")
 evaluate = _job("evaluate")
@@ -126,6 +128,8 @@ JOBS = {
         sync_items,
         sync_orders,
         popular,
+        lists,
+        behaviour,
         train,
         score,
         evaluate,

@@ -13,7 +13,15 @@ from reco_plugin.exceptions import RecoError, StoreError
 from reco_plugin.jobs import anonymous, deleting, forgetting
 from reco_plugin.jobs.artefacts import artefact_path
 from reco_plugin.jobs.publish import handle
-from reco_plugin.models import ActiveRun, Neighbours, RankedList, Run, RunStatus, VectorBlock
+from reco_plugin.models import (
+    ActiveRun,
+    Neighbours,
+    RankedList,
+    Related,
+    Run,
+    RunStatus,
+    VectorBlock,
+)
 from reco_plugin.stores.base import Sweeping
 
 log = logging.getLogger(__name__)
@@ -105,12 +113,13 @@ def _retire(run: Run) -> bool:
 
 
 def _unreleased(site: int, kind: str) -> QuerySet[Run]:
-    """Runs that are gone, but whose vectors or file may still be there. A failed run is gone once
+    """Runs that are gone, but whose vectors, lists or file may still be there. A failed run is gone once
     there is a newer one: until then its artefact may tell why it failed."""
     runs = _runs(site, kind)
     newest = runs.aggregate(newest=Max("pk"))["newest"]
     gone = Q(status=RunStatus.PRUNED) | Q(status=RunStatus.FAILED, pk__lt=newest or 0)
-    return runs.filter(gone, ~Q(store="") | ~Q(artefact="")).order_by("pk")
+    lists = Related.objects.using(conf.settings.DATABASE).filter(run=OuterRef("pk"))
+    return runs.filter(gone, ~Q(store="") | ~Q(artefact="") | Exists(lists)).order_by("pk")
 
 
 def _release(run: Run) -> None:
@@ -121,9 +130,9 @@ def _release(run: Run) -> None:
         log.warning("run %s keeps its vectors for now: %s", run.pk, error)
         return
     VectorBlock.objects.using(conf.settings.DATABASE).filter(run=run).delete()
-    deleting.in_batches(
-        Neighbours.objects.using(conf.settings.DATABASE).filter(run=run), "product_id"
-    )
+    for lists in (Neighbours, Related):
+        rows = lists._default_manager.using(conf.settings.DATABASE).filter(run=run)
+        deleting.in_batches(rows, "product_id")
     if run.artefact:
         artefact_path(run).unlink(missing_ok=True)
     run.store, run.store_state, run.artefact = "", {}, ""

@@ -74,7 +74,7 @@ def test_train_prints_a_table_gates_and_timings(shop):
 def test_train_json_is_one_object_per_run(shop):
     code, out = call("reco_train", "--json", "--no-evaluate")
     assert code == 0
-    popular, personal = (json.loads(line) for line in out.splitlines())
+    popular, _, personal = (json.loads(line) for line in out.splitlines())
     assert (popular["kind"], personal["kind"]) == ("popular", "personal")
     assert personal["status"] == "published"
     assert personal["timings"]["fit"] > 0

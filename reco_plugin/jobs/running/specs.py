@@ -105,6 +105,22 @@ _SPECS = (
         needs=("sync_items", "sync_orders"),
     ),
     JobSpec(
+        name="lists",
+        title=gettext_lazy("Rank what trends, converts, is rarely shown or on sale"),
+        every=HOUR,
+        soft_limit=HOUR,
+        work=_lazily("lists"),
+        needs=("sync_items", "sync_orders"),
+    ),
+    JobSpec(
+        name="behaviour",
+        title=gettext_lazy("Find what goes with what"),
+        every=DAY,
+        soft_limit=2 * HOUR,
+        work=_lazily("behaviour"),
+        needs=("sync_items", "sync_orders"),
+    ),
+    JobSpec(
         name="train",
         title=gettext_lazy("Train"),
         every=DAY,

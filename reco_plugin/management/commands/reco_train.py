@@ -12,6 +12,7 @@ from django.db import DatabaseError
 
 from reco_plugin import backends
 from reco_plugin.exceptions import AlreadyRunning, RecoError
+from reco_plugin.jobs.behaviour import behaviour
 from reco_plugin.jobs.popular import popular
 from reco_plugin.jobs.sweep import sweep
 from reco_plugin.jobs.sync_items import sync_items
@@ -21,6 +22,8 @@ from reco_plugin.models import Run, RunStatus
 
 EXIT = {RunStatus.PUBLISHED: 0, RunStatus.REJECTED: 3, RunStatus.FAILED: 1}
 BUSY = 4
+COUNTED = {"popular": popular, "behaviour": behaviour}
+"""Kinds of run that are counted rather than trained."""
 WORST_FIRST = (1, BUSY, 3, 0)
 NAMES = {
     "fold_in": "personal, folded in",
@@ -31,16 +34,16 @@ NAMES = {
 
 class Command(BaseCommand):
     help = (
-        "Syncs the catalogue, erases what deleted users left, counts what is popular, and trains the "
-        "personal run; judges it on the newest part of the history; publishes and activates it unless a "
-        "gate says no. "
+        "Syncs the catalogue, erases what deleted users left, counts what is popular and what goes with "
+        "what, and trains the personal run; judges it on the newest part of the history; publishes and "
+        "activates it unless a gate says no. "
         "Exit codes: 0 published, 1 failed (the message says why; the live run stays), 3 rejected by "
         "a gate or too little data (the live run stays), 4 another process is training."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--kind", choices=("personal", "popular", "all"), default="all", help="what to train"
+            "--kind", choices=("all", *COUNTED, "personal"), default="all", help="what to train"
         )
         parser.add_argument("--site", type=int, help="number of the shop (default: RECO_SITE)")
         parser.add_argument(
@@ -78,10 +81,11 @@ class Command(BaseCommand):
         if not options["no_sync"]:
             self._sync(site, bars)
             self._sweep(site)
-        if options["kind"] != "personal":
-            run = popular(site, activate=not options["no_activate"], progress=bars)
-            yield self._tell(run, options, bars)
-        if options["kind"] != "popular":
+        for kind, count in COUNTED.items():
+            if options["kind"] in (kind, "all"):
+                run = count(site, activate=not options["no_activate"], progress=bars)
+                yield self._tell(run, options, bars)
+        if options["kind"] in ("personal", "all"):
             run = train(
                 site,
                 sync=False,
