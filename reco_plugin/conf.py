@@ -211,6 +211,14 @@ class Settings:
     STEERING = Setting(
         bool, False, "Let the circumstances of a request (device, hour, market) steer the ranking."
     )
+    LIFTS = Setting(
+        dict,
+        cast("Mapping[str, Mapping[str, float]]", {}),
+        "Factors by circumstance and fact: {'device:mobile': {'category:Phones': 1.3}}.",
+    )
+    ROTATION_DAYS = Setting(
+        int, 7, "Days of impressions that count for 'shown too often without a click'."
+    )
     RECORD_IMPRESSIONS = Setting(bool, True, "Record what was shown to people.")
     DEBUG_RAISE = Setting(bool, False, "Let the template tag and receivers raise, for development.")
 
