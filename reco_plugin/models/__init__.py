@@ -4,12 +4,14 @@ from reco_plugin.models.exposure import Click, Impression
 from reco_plugin.models.interactions import Dropped, Interaction, OrderCursor, VisitorLink
 from reco_plugin.models.items import Item
 from reco_plugin.models.merchandising import Interest, ManualLink, Page, Placement
-from reco_plugin.models.runs import ActiveRun, Run, RunStatus
+from reco_plugin.models.runs import LISTED, RUN_KINDS, ActiveRun, Run, RunStatus
 from reco_plugin.models.totals import DailyTotal
 from reco_plugin.models.vectors import Neighbours, RankedList, Related, VectorBlock
 from reco_plugin.models.work import Job, JobLog, Outcome, Shard
 
 __all__ = [
+    "LISTED",
+    "RUN_KINDS",
     "ActiveRun",
     "Click",
     "DailyTotal",

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from django.db import models
 
+LISTED = ("popular", "trending", "converting", "tail", "sale", "brands", "categories")
+"""Kinds of run that are ranked lists."""
+RUN_KINDS = ("personal", "behaviour", *LISTED)
+"""Every kind of run; one of each is live."""
+
 
 class RunStatus(models.TextChoices):
     RUNNING = "running"
@@ -26,7 +31,7 @@ class Run(models.Model):
     id = models.BigAutoField(primary_key=True)
     site = models.PositiveIntegerField(default=1)
     kind = models.CharField(max_length=32)
-    """'personal' or 'popular'; one run per kind is live."""
+    """One of RUN_KINDS."""
     trainer = models.CharField(max_length=255)
     status = models.CharField(max_length=16, choices=RunStatus, default=RunStatus.RUNNING)
     config = models.JSONField(default=dict)

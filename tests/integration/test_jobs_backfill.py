@@ -97,7 +97,7 @@ def test_a_dry_run_and_only_orders_leave_what_is_popular_alone() -> None:
 def test_what_fails_is_said_in_words(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     sell(1)
     monkeypatch.setattr(
-        "reco_plugin.jobs.popular.read_log", lambda *_, **__: (_ for _ in ()).throw(MemoryError())
+        "reco_plugin.jobs.window.read_log", lambda *_, **__: (_ for _ in ()).throw(MemoryError())
     )
     assert "popular failed: Out of memory" in show_popular(1)[-1]
     settings.RECO_ENABLED = False

@@ -9,8 +9,10 @@ from jobs_shop import event, products
 from testapp.models import Category, Product
 
 from reco_plugin.jobs import popular as job
-from reco_plugin.jobs.popular import popular, with_ancestors
+from reco_plugin.jobs import window
+from reco_plugin.jobs.popular import popular
 from reco_plugin.jobs.publish import active_run
+from reco_plugin.jobs.ranked import with_ancestors
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.models import Interaction, RankedList, RunStatus
 from reco_plugin.types import EventKind
@@ -168,7 +170,7 @@ def test_a_broken_count_leaves_the_live_run_and_says_why(catalogue, monkeypatch)
     def broken(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(job, "read_log", broken)
+    monkeypatch.setattr(window, "read_log", broken)
     run = popular()
     assert run.status == RunStatus.FAILED
     assert "Out of memory" in run.error

@@ -15,6 +15,16 @@ from reco_plugin.stores.base import Progress
 def run_now(name: str, site: int, options: Mapping[str, Any], progress: Progress | None) -> Run:
     """The run it made, whatever became of it. Raises AlreadyRunning, LeaseLost, and RecoError when it
     came to no run."""
+    execution = done_now(name, site, options, progress)
+    if "run" not in execution.report:
+        raise RecoError(execution.error)
+    return Run.objects.using(conf.settings.DATABASE).get(pk=execution.report["run"])
+
+
+def done_now(
+    name: str, site: int, options: Mapping[str, Any], progress: Progress | None
+) -> Execution:
+    """What became of it. Raises AlreadyRunning, LeaseLost, and RecoError when nothing runs at all."""
     execution = execute(name, site, options=options, progress=progress)
     if execution.skipped == "busy":
         raise AlreadyRunning(
@@ -24,10 +34,4 @@ def run_now(name: str, site: int, options: Mapping[str, Any], progress: Progress
         raise RecoError("Nothing runs while RECO_ENABLED is off.")
     if execution.outcome == Outcome.TAKEN_OVER:
         raise LeaseLost(execution.error)
-    return _run(execution)
-
-
-def _run(execution: Execution) -> Run:
-    if "run" not in execution.report:
-        raise RecoError(execution.error)
-    return Run.objects.using(conf.settings.DATABASE).get(pk=execution.report["run"])
+    return execution

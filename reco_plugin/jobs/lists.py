@@ -1,0 +1,82 @@
+"""The ranked lists besides what is popular: one reading of the log, a run of each kind.
+
+A kind that fails says so in its own run; the others are made all the same, and what was live stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from reco_plugin import clock, conf
+from reco_plugin.jobs import prune, ranked
+from reco_plugin.jobs.counting import Counting, converting, trending
+from reco_plugin.jobs.publish import activate as make_live
+from reco_plugin.jobs.record import begin, recorded, stage
+from reco_plugin.jobs.running.now import done_now
+from reco_plugin.jobs.running.work import JobFailed, Work
+from reco_plugin.models import Run, RunStatus
+from reco_plugin.stores.base import Progress
+
+Maker: TypeAlias = Callable[[Counting], ranked.Lists]
+
+MAKERS: Mapping[str, Maker] = {
+    "trending": trending,
+    "converting": converting,
+}
+"""What makes the lists of each kind of run."""
+
+
+def lists(
+    site: int = 1,
+    *,
+    kinds: Iterable[str] = tuple(MAKERS),
+    activate: bool = True,
+    progress: Progress | None = None,
+) -> list[Run]:
+    """Make a run of each of `kinds` here and now; what went wrong is in the runs (status FAILED).
+
+    Raises AlreadyRunning, LeaseLost, RecoError when it came to no run, and ValueError for an unknown kind.
+    """
+    options = {"activate": activate, "kinds": _known(kinds)}
+    execution = done_now("lists", site, options, progress)
+    made = Run.objects.using(conf.settings.DATABASE).in_bulk(
+        execution.report.get("runs", {}).values()
+    )
+    return list(made.values())
+
+
+def _known(kinds: Iterable[str]) -> list[str]:
+    wanted = list(dict.fromkeys(kinds))
+    if strange := [kind for kind in wanted if kind not in MAKERS]:
+        raise ValueError(f"No job makes {strange[0]!r}; choose from {', '.join(MAKERS)}.")
+    return wanted
+
+
+def work(work: Work) -> dict[str, Any]:
+    """The job. Raises JobFailed, once all are made, when one of them could not be."""
+    options = {"activate": True, "kinds": list(MAKERS), **work.options}
+    with work.stage("dataset"):
+        counting = Counting.read(work.site, clock.now(), work.progress)
+    runs = [_make(kind, counting, work, options["activate"]) for kind in options["kinds"]]
+    with work.stage("tidy"):
+        for kind in options["kinds"]:
+            prune.tidy(work.site, kind)
+    if failed := [run for run in runs if run.status == RunStatus.FAILED]:
+        raise JobFailed("; ".join(f"{run.kind}: {run.error}" for run in failed))
+    return {"lists": {run.kind: run.dataset["lists"] for run in runs}}
+
+
+def _make(kind: str, counting: Counting, work: Work, is_live: bool) -> Run:
+    config = {"days": conf.settings.POPULAR_DAYS, "length": ranked.LENGTH}
+    run = begin(work.site, kind, kind, config)
+    work.report["runs"] = {**work.report.get("runs", {}), kind: run.pk}
+    with recorded(run, work.stages, fence=work.fence):
+        with stage(run, work, kind):
+            made = MAKERS[kind](counting)
+        with stage(run, work, "publish"):
+            ranked.publish(run, made, work.fence)
+        if is_live:
+            with stage(run, work, "activate"):
+                make_live(run, fence=work.fence)
+    return run

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+import pytest
+from django.utils import timezone
+from jobs_shop import event, products
+from testapp.models import Product
+
+from reco_plugin.jobs import lists as job
+from reco_plugin.jobs.lists import lists
+from reco_plugin.jobs.publish import active_run
+from reco_plugin.jobs.running.execute import execute
+from reco_plugin.jobs.sync_items import sync_items
+from reco_plugin.models import Interaction, Outcome, RankedList, Run, RunStatus
+from reco_plugin.types import EventKind
+
+pytestmark = pytest.mark.django_db
+
+
+def ranked(run: Run, segment: str = "") -> list[str]:
+    found = RankedList.objects.filter(run=run, segment=segment).first()
+    return list(found.keys) if found else []
+
+
+def acted(
+    product: Product,
+    people: int,
+    *,
+    hours_ago: float = 5,
+    first: int = 0,
+    kind: EventKind = EventKind.VIEW_ITEM,
+) -> None:
+    at = timezone.now() - dt.timedelta(hours=hours_ago)
+    Interaction.objects.bulk_create(
+        event(product, uuid.UUID(int=first + number + 1), occurred_at=at, kind=kind)
+        for number in range(people)
+    )
+
+
+@pytest.fixture
+def catalogue() -> list[Product]:
+    made = products(2)
+    sync_items()
+    for product in made[:8]:
+        for hours in (5, 30, 50, 80):
+            acted(product, 15, hours_ago=hours)
+    return made
+
+
+def one(kind: str) -> Run:
+    (run,) = lists(kinds=[kind])
+    assert (run.kind, run.error, run.status) == (kind, "", RunStatus.PUBLISHED)
+    assert active_run(1, kind) == run
+    return run
+
+
+def test_what_rises_trends_in_the_shop_and_in_its_category(catalogue):
+    acted(catalogue[8], 40)
+    acted(catalogue[9], 1)
+    run = one("trending")
+    assert ranked(run) == ranked(run, "All > Teapots") == [str(catalogue[8].pk)]
+    assert ranked(run, "All > Boots") == []
+    assert run.dataset["hours"] == 24
+    assert run.dataset["items"] == 1
+
+
+def test_what_was_sent_back_does_not_trend(catalogue):
+    acted(catalogue[8], 40, kind=EventKind.PURCHASE)
+    acted(catalogue[8], 40, kind=EventKind.REFUND, hours_ago=4)
+    assert ranked(one("trending")) == []
+
+
+def test_without_a_baseline_it_says_so():
+    made = products(1)
+    sync_items()
+    acted(made[0], 120)
+    run = one("trending")
+    assert ranked(run) == []
+    assert run.dataset["notes"] == [
+        "There is no event before the recent ones to compare them with."
+    ]
+
+
+def test_what_is_bought_by_those_who_look_converts_best(catalogue):
+    acted(catalogue[1], 10, kind=EventKind.PURCHASE)
+    acted(catalogue[2], 12, kind=EventKind.PURCHASE)
+    acted(catalogue[2], 9, kind=EventKind.REFUND, hours_ago=1)
+    acted(catalogue[3], 4, kind=EventKind.ADD_TO_CART)
+    acted(catalogue[9], 1)
+    acted(catalogue[9], 1, kind=EventKind.PURCHASE)
+    run = one("converting")
+    found = ranked(run)
+    assert found[0] == str(catalogue[1].pk)
+    assert set(found) == {str(catalogue[at].pk) for at in (1, 2, 3, 9)}
+    assert ranked(run, "All > Boots") == [str(catalogue[1].pk)]
+    assert run.dataset["to_purchase"] == pytest.approx(14 / 121, abs=1e-4)
+
+
+def test_purchases_of_those_who_never_looked_tell_nothing_of_it(catalogue):
+    """Orders from before views were recorded, or taken by telephone."""
+    acted(catalogue[1], 200, first=1_000, kind=EventKind.PURCHASE)
+    acted(catalogue[2], 3, kind=EventKind.PURCHASE)
+    assert ranked(one("converting")) == [str(catalogue[2].pk)]
+
+
+def test_with_few_views_it_says_what_is_missing():
+    made = products(1)
+    sync_items()
+    acted(made[0], 150, kind=EventKind.PURCHASE)
+    run = one("converting")
+    assert ranked(run) == []
+    assert "product_viewed" in run.dataset["notes"][-1]
+
+
+def test_an_empty_shop_publishes_empty_lists():
+    for run in lists():
+        assert run.status == RunStatus.PUBLISHED
+        assert ranked(run) == []
+
+
+def test_one_kind_that_breaks_leaves_the_others_and_what_was_live(catalogue, monkeypatch):
+    live = one("trending")
+
+    def broken(counting: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setitem(job.MAKERS, "trending", broken)
+    found = execute("lists", 1)
+    assert found.outcome == Outcome.FAILED
+    assert "trending: Out of memory" in found.error
+    assert active_run(1, "trending") == live
+    assert active_run(1, "converting") is not None
+
+
+def test_the_log_is_read_once(catalogue, monkeypatch):
+    read = []
+    whole = job.Counting.read
+
+    def counted(*args: object) -> object:
+        read.append(args)
+        return whole(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(job.Counting, "read", counted)
+    assert len(lists()) == len(job.MAKERS)
+    assert len(read) == 1
+
+
+def test_a_run_is_live_unless_asked_not_to(catalogue):
+    live = one("converting")
+    lists(kinds=["converting"], activate=False)
+    assert active_run(1, "converting") == live
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="choose from trending, converting"):
+        lists(kinds=["tredning"])
