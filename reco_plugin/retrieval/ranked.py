@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from reco_plugin.retrieval.base import Answers, Lookup, Query, Ranked
+from reco_plugin.stores.base import Scored
 from reco_plugin.types import Candidate, Key, Rung
 
 
@@ -35,8 +36,12 @@ class ListSource:
                     score=scored.score,
                     source=self.name,
                     rung=Rung.POPULAR_IN_CATEGORY if path else self.rung,
-                    reason=f"{self.says}_in:{path}" if path else self.says,
+                    reason=self.reason(path, scored),
                     facts=scored.facts,
                 )
                 found.setdefault(scored.key, candidate)
         return list(found.values())
+
+    def reason(self, path: str, scored: Scored) -> str:
+        """What may be said of an entry of the list of `path`."""
+        return f"{self.says}_in:{path}" if path else self.says

@@ -10,7 +10,7 @@ import numpy as np
 from reco_plugin.retrieval.fusion import Offer, fuse
 from reco_plugin.types import Candidate, Floats, Key
 
-TASTE = 2.0
+TASTE = 3.0
 """How much louder the shopper's taste speaks than the source's own order."""
 
 
