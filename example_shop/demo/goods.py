@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+import numpy as np
+
 from example_shop.demo.sketch import Look
+
+REDUCED = 0.12
+"""Share of products that are reduced."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +24,8 @@ class ProductPlan:
     """Names from the root."""
     brand: str
     price: Decimal
+    was: Decimal | None = None
+    """What it cost before it was reduced."""
     picture: str
     """Path under MEDIA_ROOT, or ''."""
     shape: str = ""
@@ -61,3 +68,15 @@ class Assortment:
     price_note: str = ""
     report: tuple[str, ...] = field(default=())
     """What was done to the data, in plain words."""
+
+
+def reduce_some(assortment: Assortment, rng: np.random.Generator) -> Assortment:
+    """Some of what is not new costs a sixth to two fifths less than it did."""
+
+    def maybe(plan: ProductPlan) -> ProductPlan:
+        by = rng.uniform(0.16, 0.4)
+        if rng.random() > REDUCED or plan.days_old < 60 or plan.price < 10:
+            return plan
+        return replace(plan, price=Decimal(round(float(plan.price) * (1 - by))), was=plan.price)
+
+    return replace(assortment, products=tuple(maybe(plan) for plan in assortment.products))

@@ -15,9 +15,9 @@ from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from example_shop.demo import generated, gift_shop, history, shelves, shoppers
+from example_shop.demo import generated, gift_shop, habits, history, shelves, shoppers
 from example_shop.demo.errors import DemoError
-from example_shop.demo.goods import Assortment
+from example_shop.demo.goods import Assortment, reduce_some
 from example_shop.demo.models import LoadStep
 from example_shop.demo.report import Report
 from example_shop.demo.sources import FASHION, ORDER_LOG, Source
@@ -130,8 +130,10 @@ def _assortment(source: Source, report: Report) -> Assortment:
     if source.kind == FASHION:
         from example_shop.demo import fashion
 
-        return fashion.load(_path(source), source.size.products, report)
-    return generated.assortment(source.size.products, SEED)
+        found = fashion.load(_path(source), source.size.products, report)
+    else:
+        found = generated.assortment(source.size.products, SEED)
+    return reduce_some(found, np.random.default_rng(SEED))
 
 
 def _simulate(
@@ -144,13 +146,11 @@ def _simulate(
     plans = assortment.products
     rng = np.random.default_rng(SEED)
     likes = shoppers.tastes(source.size.shoppers, plans, assortment.personas, rng)
+    traits = shoppers.traits_of(plans)
     trace = shoppers.simulate(
-        likes,
-        shoppers.traits_of(plans),
-        DAYS,
-        rng,
-        lambda rows: report.bar(rows, "Simulating shoppers"),
+        likes, traits, DAYS, rng, lambda rows: report.bar(rows, "Simulating shoppers")
     )
+    trace = habits.follow(trace, plans, traits, np.random.default_rng(SEED))
     return history.Past(products=products, likes=likes, trace=trace, now=now)
 
 

@@ -92,6 +92,13 @@ class Product(models.Model):
     category = models.ForeignKey(Category, models.PROTECT, related_name="products")
     brand = models.ForeignKey(Brand, models.PROTECT, null=True, blank=True)
     price = models.DecimalField(max_digits=10, decimal_places=2)
+    compare_at_price = models.DecimalField(
+        max_digits=10,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text="What it cost before it was reduced.",
+    )
     image = models.ImageField(upload_to="products", max_length=200, blank=True)
     colour = models.CharField(max_length=40, blank=True)
     gender = models.CharField(max_length=20, blank=True)
@@ -114,6 +121,12 @@ class Product(models.Model):
     def get_absolute_url(self) -> str:
         """A variant lives on the page of its product."""
         return reverse("shop:product", args=[self.parent_id or self.pk, self.slug])
+
+    @property
+    def was(self) -> Decimal | None:
+        """The price before, while it is reduced."""
+        before = self.compare_at_price
+        return before if before is not None and before > self.price else None
 
     @property
     def canonical(self) -> Product:

@@ -19,10 +19,11 @@ from pyarrow import parquet
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # the example is not in the wheel
 
-from example_shop.demo import fashion, shoppers
+from example_shop.demo import fashion, habits, shoppers
 from example_shop.demo.drawings import DRAWINGS, paint
 from example_shop.demo.errors import UnknownData
 from example_shop.demo.generated import assortment
+from example_shop.demo.goods import reduce_some
 from example_shop.demo.order_log import read
 from example_shop.demo.report import Report
 from example_shop.demo.sketch import SIZE, Look
@@ -119,6 +120,37 @@ def test_personas_follow_their_taste() -> None:
     looked_at = Counter(made.products[at].category[-1] for at in trace.product[ann].tolist())
     liked = sum(looked_at[name] for name in made.personas[0].categories)
     assert liked > 0.6 * looked_at.total()
+
+
+def test_habits_add_what_completes_what_is_used_up_and_a_craze() -> None:
+    made, before = simulated()
+    traits = shoppers.traits_of(made.products)
+    trace = habits.follow(before, made.products, traits, np.random.default_rng(1))
+    added = slice(len(before.kind), None)
+    ages = traits.days_old * shoppers.DAY
+    assert (trace.at[added] <= ages[trace.product[added]]).all()
+    assert (trace.at > 0).all()
+    baskets: dict[int, set[int]] = {}
+    bought = trace.kind == shoppers.BUY
+    for visit, product in zip(trace.visit[bought], trace.product[bought], strict=True):
+        baskets.setdefault(int(visit), set()).add(int(product))
+    goes_with = habits.companions(made.products, traits, np.random.default_rng(1))
+    together = [sum(goes_with[each] in basket for each in basket) for basket in baskets.values()]
+    assert sum(together) > 0.3 * len(baskets)
+    pairs = Counter(
+        zip(trace.shopper[bought].tolist(), trace.product[bought].tolist(), strict=True)
+    )
+    again = {made.products[product].category[-1] for (_, product), n in pairs.items() if n > 1}
+    assert "Candles" in again
+    lately = Counter(trace.product[trace.at < 20 * 3_600].tolist())
+    assert len([count for count in lately.values() if count >= 8]) >= habits.CRAZES
+
+
+def test_some_of_what_is_not_new_is_reduced() -> None:
+    plans = reduce_some(assortment(600), np.random.default_rng(7)).products
+    reduced = [plan for plan in plans if plan.was is not None]
+    assert 30 <= len(reduced) <= 120
+    assert all(plan.price < plan.was and plan.days_old >= 60 for plan in reduced)
 
 
 # --- order lines -----------------------------------------------------------------------------------
