@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -143,6 +143,14 @@ class NumpyStore:
         """See `Exporting.item_vectors`."""
         space = self._space(handle)
         return id_map(space.keys), space.embedding
+
+    def vectors_of(self, handle: Handle, keys: Sequence[Key]) -> Mapping[Key, Floats]:
+        """See `Lending.vectors_of`."""
+        if not keys:
+            return {}
+        space = self._space(handle)
+        rows = {key: row for key in keys if (row := space.rows.get(key)) is not None}
+        return dict(zip(rows, space.embedding[list(rows.values())], strict=True))
 
     # --- asking -------------------------------------------------------------------------------
 

@@ -23,7 +23,16 @@ from hypothesis import strategies as st
 
 from reco_plugin.exceptions import StoreError
 from reco_plugin.models import Interaction, Item, Run
-from reco_plugin.stores.base import Exporting, Forgetting, Handle, Scored, Store, Vectors, Within
+from reco_plugin.stores.base import (
+    Exporting,
+    Forgetting,
+    Handle,
+    Lending,
+    Scored,
+    Store,
+    Vectors,
+    Within,
+)
 from reco_plugin.types import EventKind, EventSource, Floats, Key, id_map
 
 TOLERANCE = 1e-3
@@ -162,6 +171,37 @@ class StoreConformance:
         if isinstance(store, Exporting):
             with pytest.raises(StoreError):
                 store.item_vectors(handle)
+
+    def test_vectors_of_a_few_are_lent_in_one_statement(
+        self,
+        store: Store,
+        handle: Handle,
+        vectors: Vectors,
+        django_assert_max_num_queries: Callable[[int], Any],
+    ) -> None:
+        """Of those it has, as they were published or added; others are left out."""
+        if not isinstance(store, Lending):
+            pytest.skip("this store does not lend vectors: variety goes by facts alone")
+        *known, born, unknown = self.make_keys(self.SIZE + 2)
+        store.upsert(handle, id_map([born]), np.full((1, 8), 7, np.float32), np.ones(1, np.float32))
+        asked = [known[3], born, unknown, known[7], known[3]]
+        store.vectors_of(handle, asked)
+        with django_assert_max_num_queries(1):
+            found = store.vectors_of(handle, asked)
+        assert set(found) == {known[3], known[7], born}
+        for row in (3, 7):
+            assert found[known[row]] == pytest.approx(vectors.item_vectors[row], abs=TOLERANCE)
+        assert found[born].dtype == np.float32
+        assert found[born].tolist() == [7.0] * 8
+
+    def test_no_vectors_are_lent_for_nothing(
+        self, store: Store, handle: Handle, vectors: Vectors
+    ) -> None:
+        if isinstance(store, Lending):
+            assert dict(store.vectors_of(handle, [])) == {}
+            store.drop(handle)
+            with pytest.raises(StoreError):
+                store.vectors_of(handle, [vectors.items.key(0)])
 
     def test_a_state_is_json(self, store: Store, handle: Handle) -> None:
         run = Run.objects.get(pk=handle.run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -28,6 +29,8 @@ from reco_plugin.types import (
     PlacementSpec,
     Rung,
 )
+
+always = settings(deadline=None, max_examples=50)
 
 FIELDS = ("brand", "category", "tag", "gender", "adult", "price", "colour")
 BRANDS = ("", "Acme", "acme ", "Bolt")
@@ -125,7 +128,7 @@ def keys_in(found):
 # --- all of it -----------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(offers, specs, materials, st.integers(0, 12), st.integers())
 def test_arranging_keeps_every_promise(offers, spec, material, size, seed):
     told = []
@@ -152,7 +155,7 @@ def test_arranging_keeps_every_promise(offers, spec, material, size, seed):
     assert set(vectors_wanted(offers, spec, size=size)) <= offered
 
 
-@settings(deadline=None)
+@always
 @given(lists, materials, st.integers(1, 12))
 def test_a_spec_without_wishes_changes_nothing(found, material, size):
     spec = PlacementSpec(slug="spot", kinds=(KindShare(kind="popular"),))
@@ -165,7 +168,7 @@ def test_a_spec_without_wishes_changes_nothing(found, material, size):
 # --- mixing --------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
+@always
 @given(offers)
 def test_a_mix_holds_each_key_once_and_all_of_them(offers):
     found = keys_in(mix(offers))
@@ -173,14 +176,14 @@ def test_a_mix_holds_each_key_once_and_all_of_them(offers):
     assert set(found) == {one.key for _, listed in offers for one in listed}
 
 
-@settings(deadline=None)
+@always
 @given(lists)
 def test_a_mix_of_one_is_that_one(found):
     mixed = mix([(KindShare(kind="a"), found)])
     assert keys_in(mixed) == list(dict.fromkeys(keys_in(found)))
 
 
-@settings(deadline=None)
+@always
 @given(st.floats(0.1, 5), st.floats(0.1, 5), st.integers(1, 30))
 def test_every_first_stretch_of_a_mix_is_shared_out_by_weight(one, other, first):
     lists = [
@@ -218,7 +221,7 @@ def test_a_kind_without_weight_comes_last():
 # --- diversity -----------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
+@always
 @given(distinct, st.floats(0, 1), vectors, known, st.integers(0, 8))
 def test_diversity_reorders_and_leaves_nothing_out(found, diversity, vectors, facts, size):
     spread = diversify(found, diversity, size=size, vectors=vectors, facts=facts)
@@ -226,7 +229,7 @@ def test_diversity_reorders_and_leaves_nothing_out(found, diversity, vectors, fa
     assert keys_in(spread)[:1] == keys_in(found)[:1]
 
 
-@settings(deadline=None)
+@always
 @given(distinct, vectors, known)
 def test_no_diversity_keeps_the_order(found, vectors, facts):
     assert diversify(found, 0.0, size=4, vectors=vectors, facts=facts) == found
@@ -249,7 +252,7 @@ def test_what_is_alike_is_spread_out(by):
 # --- caps ----------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
+@always
 @given(distinct, known, caps)
 def test_caps_are_never_broken(found, facts, limits):
     kept, over = capped(found, facts, limits)
@@ -259,7 +262,7 @@ def test_caps_are_never_broken(found, facts, limits):
         assert all(told.count(value) <= limit for value in told)
 
 
-@settings(deadline=None)
+@always
 @given(facts_of, caps)
 def test_room_is_what_taking_uses_up(facts, limits):
     caps, taken = Caps(limits), 0
@@ -273,14 +276,14 @@ def test_room_is_what_taking_uses_up(facts, limits):
 # --- rotation ------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
+@always
 @given(distinct, st.dictionaries(keys, st.integers(0, 9)), st.integers(0, 4))
 def test_rounds_are_by_how_often_it_was_shown(found, shown, after):
     turns = rounds(found, shown, after)
-    assert sorted(keys_in(sum(turns, []))) == sorted(keys_in(found))
+    assert sorted(keys_in(chain.from_iterable(turns))) == sorted(keys_in(found))
     if after:
         numbers = [[shown.get(one.key, 0) // after for one in turn] for turn in turns]
-        flat = sum(numbers, [])
+        flat = list(chain.from_iterable(numbers))
         assert flat == sorted(flat)
     else:
         assert turns == [found]
@@ -289,7 +292,7 @@ def test_rounds_are_by_how_often_it_was_shown(found, shown, after):
 # --- exploration ---------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
+@always
 @given(distinct, lists, st.floats(0, 1), st.integers(0, 9), st.integers())
 def test_exploring_adds_only_what_is_new(ranked, fresh, share, reach, seed):
     found = explore(ranked, fresh, share, reach=reach, rng=random.Random(seed))
@@ -344,13 +347,13 @@ def test_the_chance_of_a_later_tile_is_given_those_before_it(seed):
 # --- steering ------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
+@always
 @given(distinct, known, contexts)
 def test_steering_reorders_and_leaves_nothing_out(found, facts, context):
     assert sorted(keys_in(steer(found, facts, context, LIFTS))) == sorted(keys_in(found))
 
 
-@settings(deadline=None)
+@always
 @given(distinct, known)
 def test_without_circumstances_nothing_is_steered(found, facts):
     assert steer(found, facts, Context(), LIFTS) == found

@@ -181,6 +181,20 @@ class PgvectorStore:
             raw = tables.export(cursor, own)
         return wire.decode_items(raw, self._key_column().type, dimension)
 
+    def vectors_of(self, handle: Handle, keys: Sequence[Key]) -> Mapping[Key, Floats]:
+        """See `Lending.vectors_of`."""
+        values = [shop_keys.to_database(self.database, key) for key in set(keys)]
+        wanted = [value for value in values if value is not None]
+        if not wanted:
+            return {}
+        own, key_type = Tables.of(handle.state), self._key_column().type
+        statement = queries.vectors_of(own, wanted, key_type)
+        with self._reading(handle), connections[self.database].cursor() as cursor:
+            cursor.execute(statement.sql, statement.params)
+            found = cursor.fetchall()
+        to_key = shop_keys.reader(self.database)
+        return {to_key(key): wire.decode(raw) for key, raw in found}
+
     def settings(self, handle: Handle) -> Mapping[str, str]:
         """See `Tuned.settings`."""
         return queries.settings(queries.Plan.of(handle.state, "nearest"), handle.state["rows"])

@@ -52,6 +52,9 @@ SELECT key, embedding <=> (SELECT embedding FROM own) AS distance FROM (
 # Asked of each row of a query of the shop's own: the primary key answers it.
 _SCORE = """(SELECT -(own.folded <#> %s::vector) FROM {items} own WHERE own.key = {key})"""
 
+_VECTORS = """
+SELECT key, vector_send(embedding) FROM {items} WHERE key = ANY(%s::{key_type}[])"""
+
 _EVENTS = """
 SELECT product_id, kind, occurred_at, id FROM {interactions}
 WHERE site = %s AND shopper = %s AND product_id IS NOT NULL
@@ -129,6 +132,11 @@ def neighbours(
         return Statement(sql=sql.replace("{and_where}", where), params=(key, key, *params, k))
     sql = _written(_NEIGHBOURS_INDEX, items=tables.items, kind=plan.kind, dimension=str(dimension))
     return Statement(sql=sql, params=(key, key, 2 * k, k))
+
+
+def vectors_of(tables: Tables, keys: list[Any], key_type: str) -> Statement:
+    """(key, the bytes of its vector) of those of `keys` that there are."""
+    return Statement(sql=_written(_VECTORS, items=tables.items, key_type=key_type), params=(keys,))
 
 
 def history(tables: Tables | None, site: int, shopper: uuid.UUID, limit: int) -> Statement:
