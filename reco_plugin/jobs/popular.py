@@ -12,7 +12,7 @@ import numpy as np
 from reco_plugin import clock, conf
 from reco_plugin.jobs.prune import tidy
 from reco_plugin.jobs.publish import activate as make_live
-from reco_plugin.jobs.ranked import LENGTH, Lists, by_category, categories, publish
+from reco_plugin.jobs.ranked import LENGTH, Lists, by_category, publish, segments
 from reco_plugin.jobs.record import begin, give_up, outcome, recorded, stage
 from reco_plugin.jobs.running.now import run_now
 from reco_plugin.jobs.running.work import Work
@@ -84,7 +84,7 @@ def _left(work: Work, options: Mapping[str, Any]) -> Run | None:
 def _count(run: Run, work: Work) -> None:
     with stage(run, work, "dataset"):
         counted = count(run.site, run.config["days"], clock.now(), work.progress)
-        paths = categories(run.site)
+        paths = segments(run.site)
     with stage(run, work, "fit"):
         listings = by_category(counted.items, counted.scores, paths, LENGTH)
     with stage(run, work, "publish"):

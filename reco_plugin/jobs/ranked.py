@@ -14,6 +14,7 @@ from reco_plugin import conf
 from reco_plugin.catalog.base import SEPARATOR
 from reco_plugin.jobs.publish import Fence
 from reco_plugin.models import Item, RankedList, Run, RunStatus
+from reco_plugin.retrieval.base import segment_of
 from reco_plugin.trainers.popularity import rank, rank_by_segment
 from reco_plugin.types import Floats, IdMap, Key
 
@@ -30,7 +31,7 @@ class Listing:
     """One list, best first."""
 
     segment: str
-    """'' for the whole shop, otherwise a category path."""
+    """'' for the whole shop, otherwise a category path, or 'brand:' and a brand."""
     keys: list[Any]
     """JSON-able: product keys, or names of brands and categories."""
     scores: list[float]
@@ -50,6 +51,15 @@ def categories(site: int) -> dict[Key, set[str]]:
     rows = Item.objects.using(conf.settings.DATABASE).filter(site=site)
     pairs = rows.values_list("pk", "categories").iterator(chunk_size=10_000)
     return {key: with_ancestors(paths) for key, paths in pairs if paths}
+
+
+def segments(site: int) -> dict[Key, set[str]]:
+    """As `categories`, and the brand of each item: shoppers say which brands they like."""
+    rows = Item.objects.using(conf.settings.DATABASE).filter(site=site).exclude(brand="")
+    found = categories(site)
+    for key, brand in rows.values_list("pk", "brand").iterator(chunk_size=10_000):
+        found.setdefault(key, set()).add(segment_of("brand", brand))
+    return found
 
 
 def with_ancestors(paths: Iterable[str]) -> set[str]:

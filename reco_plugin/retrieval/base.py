@@ -131,3 +131,8 @@ def chain(category: str, separator: str = " > ") -> tuple[str, ...]:
     """The path and its ancestors, narrowest first: 'A > B' gives ('A > B', 'A')."""
     names = [name for name in category.split(separator) if name]
     return tuple(separator.join(names[:depth]) for depth in range(len(names), 0, -1))
+
+
+def segment_of(facet: str, value: str) -> str:
+    """The segment of the ranked lists for a category path or a brand: 'A > B', 'brand:Acme'."""
+    return value if facet == "category" else f"{facet}:{value}"

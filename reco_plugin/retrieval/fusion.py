@@ -26,14 +26,14 @@ def fuse(offers: Iterable[Offer], *, smoothing: float = SMOOTHING) -> list[Candi
     that 1 is the first place in every list that offered anything.
     """
     believed = [offer for offer in offers if offer.candidates and offer.weight > 0]
-    whole = sum(offer.weight for offer in believed) / (smoothing + 1)
+    whole = sum(offer.weight for offer in believed)
     total: dict[Key, float] = {}
     loudest: dict[Key, tuple[float, Candidate]] = {}
     for offer in believed:
         for rank, candidate in enumerate(offer.candidates, start=1):
-            share = offer.weight / (smoothing + rank)
+            share = offer.weight / whole * (smoothing + 1) / (smoothing + rank)
             total[candidate.key] = total.get(candidate.key, 0.0) + share
             if candidate.key not in loudest or share > loudest[candidate.key][0]:
                 loudest[candidate.key] = (share, candidate)
-    found = [replace(loudest[key][1], score=score / whole) for key, score in total.items()]
+    found = [replace(loudest[key][1], score=score) for key, score in total.items()]
     return sorted(found, key=lambda candidate: -candidate.score)

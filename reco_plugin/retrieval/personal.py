@@ -11,7 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from reco_plugin.retrieval.base import Answers, Lookup, Nearest, Neighbours, Query, Ranked, Related
+from reco_plugin.retrieval.base import (
+    Answers,
+    Lookup,
+    Nearest,
+    Neighbours,
+    Query,
+    Ranked,
+    Related,
+    segment_of,
+)
 from reco_plugin.retrieval.events import WANTED, purchases, recent
 from reco_plugin.retrieval.fusion import Offer, fuse
 from reco_plugin.types import Candidate, EventKind, Key, Rung

@@ -14,7 +14,7 @@ from reco_plugin.jobs.popular import popular
 from reco_plugin.jobs.publish import active_run
 from reco_plugin.jobs.ranked import with_ancestors
 from reco_plugin.jobs.sync_items import sync_items
-from reco_plugin.models import Interaction, RankedList, RunStatus
+from reco_plugin.models import Interaction, Item, RankedList, RunStatus
 from reco_plugin.types import EventKind
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +69,16 @@ def test_every_category_and_its_ancestors_have_a_list(catalogue):
     assert ranked(run, "All > Lamps") == [str(catalogue[2].pk)]
     assert ranked(run, "All") == [str(catalogue[0].pk), str(catalogue[2].pk)]
     assert not RankedList.objects.filter(run=run, segment="All > Pens").exists()
+
+
+def test_every_brand_has_a_list(catalogue):
+    views(catalogue[0], 5)
+    views(catalogue[1], 3)
+    Item.objects.filter(pk__in=[catalogue[0].pk, catalogue[1].pk]).update(brand="Acme")
+    Item.objects.exclude(pk__in=[catalogue[0].pk, catalogue[1].pk]).update(brand="")
+    run = popular()
+    assert ranked(run, "brand:Acme") == [str(catalogue[at].pk) for at in (0, 1)]
+    assert RankedList.objects.filter(run=run, segment__startswith="brand:").count() == 1
 
 
 def test_only_the_window_counts(catalogue, settings):

@@ -279,7 +279,7 @@ def test_fused_holds_each_product_once_best_first(lists, weights):
     assert len(set(keys(found))) == len(found)
     scores = [one.score for one in found]
     assert scores == sorted(scores, reverse=True)
-    assert all(0 < score <= 1 + 1e-9 for score in scores)
+    assert all(0 <= score <= 1 + 1e-9 for score in scores)
 
 
 @given(one=st.lists(st.integers(0, 20), unique=True, max_size=12))
