@@ -219,6 +219,11 @@ class Settings:
     ROTATION_DAYS = Setting(
         int, 7, "Days of impressions that count for 'shown too often without a click'."
     )
+    BASE_URL = Setting(
+        str,
+        "",
+        "Where the shop is, 'https://shop.example', for links in e-mails; empty: django.contrib.sites.",
+    )
     RECORD_IMPRESSIONS = Setting(bool, True, "Record what was shown to people.")
     DEBUG_RAISE = Setting(bool, False, "Let the template tag and receivers raise, for development.")
 

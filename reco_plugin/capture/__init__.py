@@ -3,7 +3,7 @@
 from reco_plugin.capture.attempts import attempt
 from reco_plugin.capture.bots import is_bot
 from reco_plugin.capture.gate import is_recordable
-from reco_plugin.capture.identity import identify, shopper_id
+from reco_plugin.capture.identity import identify, shopper_id, shopper_of
 from reco_plugin.capture.lifecycle import after_response
 from reco_plugin.capture.recording import record
 from reco_plugin.capture.tracking import track
@@ -17,6 +17,7 @@ __all__ = [
     "is_recordable",
     "record",
     "shopper_id",
+    "shopper_of",
     "track",
     "write",
 ]

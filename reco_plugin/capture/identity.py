@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from typing import Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -31,6 +32,15 @@ _NAMESPACE = uuid.UUID("a54c2f1e-30e0-5f0c-9a46-2f4f3a0d7c11")
 def shopper_id(site: int, user_pk: Key) -> uuid.UUID:
     """The accountable identity of a logged-in user: the same in every process, for ever."""
     return uuid.uuid5(_NAMESPACE, f"user:{site}:{user_pk}")
+
+
+def shopper_of(user: Any, site: int | None = None) -> Shopper:
+    """Who `user` (an instance or a key) is to us, where there is no request, as in an e-mail.
+
+    `site` is the number of the shop, RECO_SITE by default.
+    """
+    key: Key = getattr(user, "pk", user)
+    return Shopper(id=shopper_id(backends.site() if site is None else site, key), user=key)
 
 
 def guest_id(site: int, guest: str) -> uuid.UUID:
