@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -24,7 +25,7 @@ CHOICES = {
 }
 ABOVE_ZERO = ("STATEMENT_TIMEOUT_MS", "WRITE_TIMEOUT_MS")
 """Where 0 is no limit to PostgreSQL, and no time at all to us."""
-HOOKS = ("CART", "CONSENT", "SITE")
+HOOKS = ("CART", "CONSENT", "CONTEXT", "SITE")
 
 
 @check()
@@ -53,6 +54,8 @@ def _bad_value(name: str, value: Any) -> str:
         return f"{value!r} is not one of {', '.join(map(repr, CHOICES[name]))}."
     if name == "EVENT_WEIGHTS":
         return _bad_weights(value)
+    if name == "LIFTS":
+        return _bad_lifts(value)
     if name == "STORE":
         return _bad_store(value)
     if isinstance(value, int | float) and value < 0:
@@ -79,6 +82,16 @@ def _bad_weights(weights: dict[Any, Any]) -> str:
             float(weight)
         except (ValueError, TypeError, AttributeError) as error:
             return f"{error}."
+    return ""
+
+
+def _bad_lifts(lifts: dict[Any, Any]) -> str:
+    for circumstance, lifted in lifts.items():
+        if not isinstance(lifted, Mapping):
+            return f"{circumstance!r} needs factors by fact, such as {{'brand:Acme': 1.3}}."
+        for fact, factor in lifted.items():
+            if not (isinstance(factor, int | float) and 0 < factor < math.inf):
+                return f"{factor!r} of {fact!r} under {circumstance!r} is no factor above zero."
     return ""
 
 

@@ -12,8 +12,9 @@ from django.core import checks as django_checks
 from reco_plugin import backends, checks
 from reco_plugin.beat import BEAT_SCHEDULE
 from reco_plugin.catalog import Catalog, OrderMapping
-from reco_plugin.checks import database, host, values
+from reco_plugin.checks import database, host, placements, values
 from reco_plugin.exceptions import StoreError
+from reco_plugin.models import Placement
 from reco_plugin.stores.pgvector import requirements
 
 
@@ -289,6 +290,9 @@ def test_no_order_mapping_is_fine(settings):
         ("RECO_EVENT_WEIGHTS", {"buy": 3}),
         ("RECO_EVENT_WEIGHTS", {"purchase": "much"}),
         ("RECO_EVENT_WEIGHTS", {"purchase": None}),
+        ("RECO_LIFTS", {"device:mobile": 1.3}),
+        ("RECO_LIFTS", {"device:mobile": {"brand:Acme": 0}}),
+        ("RECO_LIFTS", {"device:mobile": {"brand:Acme": "much"}}),
     ],
 )
 def test_e006_wrong_type_or_value(settings, name, value):
@@ -305,7 +309,7 @@ def test_e006_wrong_type_breaks_no_other_check(settings):
     assert ids(django_checks.run_checks(tags=["reco"], databases=[])).count("reco.E006") == 2
 
 
-@pytest.mark.parametrize("name", ["RECO_CART", "RECO_CONSENT", "RECO_SITE"])
+@pytest.mark.parametrize("name", ["RECO_CART", "RECO_CONSENT", "RECO_CONTEXT", "RECO_SITE"])
 def test_e007_hook_not_importable(settings, name):
     setattr(settings, name, "testapp.nowhere.hook")
     (message,) = checks.hooks()
@@ -576,6 +580,22 @@ def test_w018_templates_without_the_request(settings):
     assert ids(checks.templates()) == ["reco.W018"]
     settings.TEMPLATES = [{"BACKEND": "django.template.backends.jinja2.Jinja2"}]
     assert checks.templates() == []
+
+
+def test_w019_a_placement_that_cannot_be_used(monkeypatch):
+    rows = [
+        Placement(slug="shelf", kinds=["similar"]),
+        Placement(slug="product_similar", kinds=[{"kind": "simlar"}]),
+        Placement(slug="attic", kinds="similar", site=2),
+    ]
+    monkeypatch.setattr(placements.Placement, "objects", SimpleNamespace(using=lambda name: rows))
+    ours, own = checks.usable_placements(databases=["default"])
+    assert ids([ours, own]) == ["reco.W019", "reco.W019"]
+    assert "did you mean 'similar'" in ours.msg
+    assert "the one that comes with the app is shown" in ours.msg
+    assert "'attic' of site 2 cannot be used, and nothing is shown: kinds has 'similar'" in own.msg
+    assert "reco_placements import" in str(own.hint)
+    assert checks.usable_placements(databases=[]) == []
 
 
 def test_every_id_is_documented_and_tested():
