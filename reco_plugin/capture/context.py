@@ -86,7 +86,7 @@ def _local(now: dt.datetime | None) -> dt.datetime:
     return timezone.localtime(moment) if timezone.is_aware(moment) else moment
 
 
-def _said(request: HttpRequest) -> dict[str, str]:
+def _said(request: HttpRequest) -> dict[str, Any]:
     """What the shop's hook says; one that raises says nothing, and leaves a transaction usable."""
     if not conf.settings.CONTEXT:
         return {}
@@ -102,6 +102,6 @@ def _said(request: HttpRequest) -> dict[str, str]:
     return _texts(said) if isinstance(said, Mapping) else {}
 
 
-def _texts(said: Mapping[Any, Any]) -> dict[str, str]:
+def _texts(said: Mapping[Any, Any]) -> dict[str, Any]:
     known = {name: said.get(name) for name in SAID_BY_SHOP}
     return {name: str(value)[:LONGEST] for name, value in known.items() if value not in (None, "")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -52,12 +52,8 @@ def setting_values(databases: Sequence[str]) -> Messages:
 def _bad_value(name: str, value: Any) -> str:
     if name in CHOICES and value not in CHOICES[name]:
         return f"{value!r} is not one of {', '.join(map(repr, CHOICES[name]))}."
-    if name == "EVENT_WEIGHTS":
-        return _bad_weights(value)
-    if name == "LIFTS":
-        return _bad_lifts(value)
-    if name == "STORE":
-        return _bad_store(value)
+    if name in _JUDGES:
+        return _JUDGES[name](value)
     if isinstance(value, int | float) and value < 0:
         return f"{value!r} is below zero."
     if name in ABOVE_ZERO and not value:
@@ -93,6 +89,13 @@ def _bad_lifts(lifts: dict[Any, Any]) -> str:
             if not (isinstance(factor, int | float) and 0 < factor < math.inf):
                 return f"{factor!r} of {fact!r} under {circumstance!r} is no factor above zero."
     return ""
+
+
+_JUDGES: Mapping[str, Callable[[Any], str]] = {
+    "EVENT_WEIGHTS": _bad_weights,
+    "LIFTS": _bad_lifts,
+    "STORE": _bad_store,
+}
 
 
 @check()

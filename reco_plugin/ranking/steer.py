@@ -45,7 +45,11 @@ def steer(
     lifts: Lifts,
 ) -> list[Candidate]:
     """The same candidates, those that suit the circumstances further up. Stable where no lift differs."""
-    in_force = [lifts[name] for name in circumstances(context) if name in lifts]
+    in_force = [
+        (name, lift)
+        for circumstance in circumstances(context)
+        for name, lift in lifts.get(circumstance, {}).items()
+    ]
     if not in_force and not context.category and not context.query:
         return list(candidates)
     factors = [_factor(facts.get(one.key), context, in_force) for one in candidates]
@@ -55,14 +59,13 @@ def steer(
 
 
 def _factor(
-    facts: ItemFacts | None, context: Context, in_force: Iterable[Mapping[str, float]]
+    facts: ItemFacts | None, context: Context, in_force: Iterable[tuple[str, float]]
 ) -> float:
     if facts is None:
         return 1.0
     factor = PAGE if _is_of_page(facts, context) else 1.0
-    for lifted in in_force:
-        for name, lift in lifted.items():
-            factor *= lift if _has(facts, name) else 1.0
+    for name, lift in in_force:
+        factor *= lift if _has(facts, name) else 1.0
     return min(MOST, max(1.0 / MOST, factor))
 
 
