@@ -43,6 +43,8 @@ class Catalog:
     description: ClassVar[str] = ""
     brand: ClassVar[str] = ""
     price: ClassVar[str] = ""
+    list_price: ClassVar[str] = ""
+    """Path to the price before a reduction; a product whose price is below it is on sale."""
     category: ClassVar[str] = ""
     """Path to one category, a text path 'Women > Shoes', or an iterable of either."""
     category_parent: ClassVar[str] = "parent"
@@ -63,6 +65,17 @@ class Catalog:
         "description": ("description", "summary", "short_description", "body", "details"),
         "brand": ("brand", "manufacturer", "maker", "vendor"),
         "price": ("price", "unit_price", "base_price", "regular_price", "sale_price"),
+        "list_price": (
+            "list_price",
+            "was_price",
+            "compare_at_price",
+            "rrp",
+            "msrp",
+            "original_price",
+            "old_price",
+            "price_before",
+            "regular_price",
+        ),
         "category": ("category", "categories", "main_category", "primary_category"),
         "tags": ("tags", "labels"),
         "group": ("parent", "variant_of", "canonical", "parent_product"),
@@ -156,6 +169,21 @@ class Catalog:
             wanted[f"{stock}__gt"] = 0
         return queryset.filter(**wanted)
 
+    def perhaps_on_sale(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        """`queryset` narrowed to what may be reduced, where columns can tell; `on_sale` has the last word.
+
+        Without a list price nothing is; with a method of the shop's own everything may be.
+        """
+        methods = ("on_sale", "get_price", "get_list_price", "value")
+        if any(getattr(type(self), name) is not getattr(Catalog, name) for name in methods):
+            return queryset
+        before, price = self._path("list_price"), self._path("price")
+        if not before or not price or before == price:
+            return queryset.none()
+        if all(isinstance(field_of(self.model, path), NUMBERS) for path in (before, price)):
+            return queryset.filter(**{f"{before}__gt": models.F(price)})
+        return queryset
+
     def _of_type(
         self, names: tuple[str, ...], types: tuple[type[models.Field[Any, Any]], ...]
     ) -> Iterator[str]:
@@ -183,11 +211,20 @@ class Catalog:
 
     def get_price(self, product: Any) -> float | None:
         """The price as a finite number, or None."""
-        try:
-            price = float(self.value(product, "price"))
-        except (TypeError, ValueError):
-            return None
-        return price if math.isfinite(price) else None
+        return _finite(self.value(product, "price"))
+
+    def get_list_price(self, product: Any) -> float | None:
+        """The price before a reduction as a finite number, or None."""
+        return _finite(self.value(product, "list_price"))
+
+    def on_sale(self, product: Any) -> bool:
+        """Is it reduced right now? By default: its price is below its list price.
+
+        Asked of the live product when it is shown. Where the shop knows better (a campaign, a customer
+        group), override this, and `perhaps_on_sale` if that is to find products it does not find.
+        """
+        price, before = self.get_price(product), self.get_list_price(product)
+        return price is not None and before is not None and 0 <= price < before
 
     def get_categories(self, product: Any) -> Iterable[str]:
         """Category paths from the root, 'Women > Shoes'."""
@@ -273,6 +310,14 @@ class Catalog:
         if isinstance(value, models.Model):
             return first_text(value, self._NAMES)
         return "" if value is None else str(value)
+
+
+def _finite(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _leads_to(model: type[models.Model], name: str, target: type[models.Model]) -> bool:

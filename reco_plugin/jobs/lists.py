@@ -11,10 +11,13 @@ from typing import Any, TypeAlias
 from reco_plugin import clock, conf
 from reco_plugin.jobs import prune, ranked
 from reco_plugin.jobs.counting import Counting, converting, trending
+from reco_plugin.jobs.facets import brands, categories
 from reco_plugin.jobs.publish import activate as make_live
 from reco_plugin.jobs.record import begin, recorded, stage
+from reco_plugin.jobs.reduced import reduced
 from reco_plugin.jobs.running.now import done_now
 from reco_plugin.jobs.running.work import JobFailed, Work
+from reco_plugin.jobs.seldom import seldom
 from reco_plugin.models import Run, RunStatus
 from reco_plugin.stores.base import Progress
 
@@ -23,6 +26,10 @@ Maker: TypeAlias = Callable[[Counting], ranked.Lists]
 MAKERS: Mapping[str, Maker] = {
     "trending": trending,
     "converting": converting,
+    "tail": seldom,
+    "sale": reduced,
+    "brands": brands,
+    "categories": categories,
 }
 """What makes the lists of each kind of run."""
 

@@ -118,3 +118,31 @@ def test_a_check_of_eligible_lets_no_sql_through(settings, monkeypatch):
     make()
     assert checks.eligible() == []
     assert AsksFirst.labels is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "cents", "is_reduced"),
+    [
+        ({"was": 99}, 4900, True),
+        ({"was": "99"}, 4900, True),
+        ({"was": 49}, 4900, False),
+        ({"was": 1}, 4900, False),
+        ({"was": "nan"}, 4900, False),
+        ({}, 4900, False),
+        ({"was": 99}, None, False),
+    ],
+)
+def test_on_sale_is_a_price_below_the_list_price(facts, cents, is_reduced):
+    class Shop(TestCatalog):
+        def get_list_price(self, product):
+            return float(product.facts["was"]) if "was" in product.facts else None
+
+    product = make(facts=facts, cents=cents)
+    assert Shop().on_sale(product) is is_reduced
+    assert list(Shop().perhaps_on_sale(Product.objects.all())) == [product]
+
+
+def test_without_a_list_price_nothing_is_on_sale():
+    product = make()
+    assert not Catalog().on_sale(product)
+    assert not Catalog().perhaps_on_sale(Product.objects.all()).exists()

@@ -5,15 +5,16 @@ import uuid
 
 import pytest
 from django.utils import timezone
-from jobs_shop import event, products
+from jobs_shop import LABELS, event, products
 from testapp.models import Product
+from testapp.reco import TestCatalog
 
 from reco_plugin.jobs import lists as job
 from reco_plugin.jobs.lists import lists
 from reco_plugin.jobs.publish import active_run
 from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.sync_items import sync_items
-from reco_plugin.models import Interaction, Outcome, RankedList, Run, RunStatus
+from reco_plugin.models import Impression, Interaction, Outcome, RankedList, Run, RunStatus
 from reco_plugin.types import EventKind
 
 pytestmark = pytest.mark.django_db
@@ -156,3 +157,106 @@ def test_a_run_is_live_unless_asked_not_to(catalogue):
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="choose from trending, converting"):
         lists(kinds=["tredning"])
+
+
+# --- rarely shown --------------------------------------------------------------------------------
+
+
+def shown(product: Product, people: int, *, first: int = 0) -> None:
+    Impression.objects.bulk_create(
+        Impression(
+            slate=uuid.uuid4(),
+            placement="home",
+            product_id=product.pk,
+            position=0,
+            source="popular",
+            rung="popular",
+            shopper=uuid.UUID(int=first + number + 1),
+        )
+        for number in range(people)
+    )
+
+
+def aged(catalogue: list[Product]) -> None:
+    """None of them is new any more."""
+    Product.objects.update(born=dt.date(2020, 1, 1))
+    sync_items()
+
+
+def test_the_tail_is_what_few_saw_and_some_of_them_liked(catalogue):
+    aged(catalogue)
+    acted(catalogue[8], 4)
+    acted(catalogue[8], 2, kind=EventKind.ADD_TO_CART)
+    acted(catalogue[9], 4)
+    assert ranked(one("tail")) == [str(catalogue[8].pk)]
+
+
+def test_what_was_liked_but_is_shown_to_everybody_is_no_tail(catalogue):
+    aged(catalogue)
+    acted(catalogue[8], 2, kind=EventKind.PURCHASE)
+    acted(catalogue[9], 2, kind=EventKind.PURCHASE)
+    shown(catalogue[9], 40)
+    assert ranked(one("tail")) == [str(catalogue[8].pk)]
+
+
+def test_what_is_new_is_in_the_tail_though_nobody_liked_it_yet(catalogue):
+    aged(catalogue)
+    Product.objects.filter(pk=catalogue[9].pk).update(born=timezone.now().date())
+    sync_items()
+    run = one("tail")
+    assert ranked(run) == ranked(run, "All > Teapots") == [str(catalogue[9].pk)]
+
+
+def test_the_better_liked_of_the_tail_come_first(catalogue):
+    aged(catalogue)
+    acted(catalogue[8], 6)
+    acted(catalogue[9], 6)
+    acted(catalogue[8], 1, kind=EventKind.PURCHASE)
+    acted(catalogue[9], 4, kind=EventKind.PURCHASE)
+    assert ranked(one("tail")) == [str(catalogue[at].pk) for at in (9, 8)]
+
+
+# --- on sale -------------------------------------------------------------------------------------
+
+
+def _was(catalog: TestCatalog, product: Product) -> float | None:
+    return float(product.facts["was"]) if "was" in product.facts else None
+
+
+def test_what_is_reduced_is_listed_the_most_wanted_and_most_reduced_first(catalogue, monkeypatch):
+    monkeypatch.setattr(TestCatalog, "get_list_price", _was, raising=False)
+    for at, was in ((0, 10.0), (8, 10.0), (9, 50.0), (1, 5.0), (2, "free")):
+        Product.objects.filter(pk=catalogue[at].pk).update(facts={"was": was}, cents=500)
+    run = one("sale")
+    assert ranked(run) == [str(catalogue[at].pk) for at in (0, 9, 8)]
+    assert ranked(run, "All > Boots") == [str(catalogue[0].pk)]
+
+
+def test_a_shop_without_list_prices_has_nothing_on_sale(catalogue):
+    assert ranked(one("sale")) == []
+
+
+# --- brands and categories -----------------------------------------------------------------------
+
+
+def test_brands_by_distinct_shoppers_in_the_shop_and_in_each_category(catalogue):
+    acted(catalogue[9], 60)
+    run = one("brands")
+    whole = RankedList.objects.get(run=run, segment="")
+    assert whole.keys == ["Maker 1", "Maker 0"]
+    assert whole.scores == [60, 15]
+    assert ranked(run, "All > Teapots") == ["Maker 1"]
+
+
+def test_categories_below_each_category(catalogue):
+    acted(catalogue[9], 60)
+    run = one("categories")
+    assert ranked(run)[0] == ranked(run, "All")[0] == "All > Teapots"
+    assert set(ranked(run)) == {f"All > {label}" for label in LABELS}
+    assert ranked(run, "All > Teapots") == []
+
+
+def test_a_shopper_who_sent_it_back_does_not_speak_for_the_brand(catalogue):
+    acted(catalogue[9], 60, kind=EventKind.PURCHASE)
+    acted(catalogue[9], 60, kind=EventKind.REFUND, hours_ago=1)
+    assert RankedList.objects.get(run=one("brands"), segment="").scores == [15, 15]

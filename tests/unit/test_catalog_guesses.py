@@ -127,3 +127,43 @@ def test_an_order_handed_over_is_found_by_the_path_of_its_lines(shop, path, refe
 
     Orders.order = path
     assert Orders().order_reference(order) == reference
+
+
+def test_a_list_price_of_a_usual_name_is_found_and_columns_tell_what_may_be_on_sale():
+    with isolate_apps("testapp"):
+
+        class Reduced(models.Model):
+            price = models.DecimalField(max_digits=9, decimal_places=2)
+            compare_at_price = models.DecimalField(max_digits=9, decimal_places=2, null=True)
+
+            class Meta:
+                app_label = "testapp"
+
+        class OwnWord(Catalog):
+            def on_sale(self, product: Any) -> bool:
+                return bool(product.price < 5)
+
+        catalog = Catalog()
+        catalog.model = Reduced
+        product = Reduced(price="7.50", compare_at_price="10")
+        assert catalog.get_list_price(product) == 10.0
+        assert catalog.on_sale(product)
+        sql = str(catalog.perhaps_on_sale(Reduced._base_manager.all()).query)
+        assert '"compare_at_price" > ("testapp_reduced"."price")' in sql
+        own = OwnWord()
+        own.model = Reduced
+        assert "WHERE" not in str(own.perhaps_on_sale(Reduced._base_manager.all()).query)
+
+
+def test_one_price_is_no_list_price(shop):
+    with isolate_apps("testapp"):
+
+        class Regular(models.Model):
+            regular_price = models.DecimalField(max_digits=9, decimal_places=2)
+
+            class Meta:
+                app_label = "testapp"
+
+        catalog = Catalog()
+        catalog.model = Regular
+        assert not catalog.on_sale(Regular(regular_price="3"))
