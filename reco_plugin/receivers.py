@@ -1,4 +1,4 @@
-"""Receives the shop's signals. Each receiver hands over to capture, and never raises."""
+"""Receives the shop's signals. Each receiver hands over to a room, and never raises."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, post_migrate
 from django.dispatch import Signal
 
-from reco_plugin import conf, signals
+from reco_plugin import conf, placements, signals
 from reco_plugin.capture import drops, merge, orders, orphans
 from reco_plugin.capture.tracking import track
 from reco_plugin.types import EventKind, EventSource
@@ -114,3 +115,13 @@ def on_product_deleted(instance: Any, **_: Any) -> None:
 @receives(post_delete, sender=get_user_model())
 def on_user_deleted(instance: Any, **_: Any) -> None:
     orphans.user_deleted(instance)
+
+
+def on_migrated(using: str, apps: Any = apps, **_: Any) -> None:
+    """Also when switched off: rows that are there are edited before the switch is turned."""
+    placements.after_migrate(using, apps)
+
+
+post_migrate.connect(
+    on_migrated, sender=apps.get_app_config("reco"), dispatch_uid="reco_plugin.on_migrated"
+)

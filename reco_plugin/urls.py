@@ -5,4 +5,7 @@ from django.urls import URLPattern, path
 from reco_plugin import views
 
 app_name = "reco"
-urlpatterns: list[URLPattern] = [path("c/<str:token>/", views.click, name="click")]
+urlpatterns: list[URLPattern] = [
+    path("c/<str:token>/", views.click, name="click"),
+    path("interests/", views.interests, name="interests"),
+]

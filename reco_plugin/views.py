@@ -9,10 +9,13 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_POST, require_safe
 
 from reco_plugin import backends, capture, conf, measurement
+from reco_plugin.capture import interests as declared
 from reco_plugin.measurement import ClickToken
 from reco_plugin.models import Click
 from reco_plugin.signals import recommendation_clicked
@@ -38,6 +41,35 @@ def click(request: HttpRequest, token: str) -> HttpResponse:
     response = HttpResponseRedirect(address)
     response["X-Robots-Tag"] = "noindex, nofollow"
     return response
+
+
+MOST_FIELDS = 300
+"""Boxes of one form that are looked at."""
+
+
+@csrf_protect
+@require_POST
+@never_cache
+def interests(request: HttpRequest) -> HttpResponse:
+    """Keep what a shopper ticked (`interest`) of what they were shown (`offered`), then lead back.
+
+    Both are given as 'category:Women > Shoes' or 'brand:Acme', any number of times; `forget=all` takes
+    everything back. Without consent nothing is kept, and the answer is the same.
+    """
+    if request.POST.get("forget") == "all":
+        declared.forget(request)
+    else:
+        declared.choose(request, _liked(request, "interest"), _liked(request, "offered"))
+    back = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(
+        back, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return HttpResponseRedirect(back if is_ours else "/")
+
+
+def _liked(request: HttpRequest, name: str) -> list[declared.Liked]:
+    pairs = (given.partition(":") for given in request.POST.getlist(name)[:MOST_FIELDS])
+    return [(facet, value) for facet, _, value in pairs]
 
 
 def _product(said: ClickToken) -> Any:

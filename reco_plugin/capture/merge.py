@@ -10,7 +10,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from reco_plugin import backends, conf
-from reco_plugin.capture import background
+from reco_plugin.capture import background, interests
 from reco_plugin.capture.attempts import attempt
 from reco_plugin.capture.gate import has_consent
 from reco_plugin.capture.identity import rotate, shopper_id, visitor_of
@@ -50,7 +50,8 @@ def _merge_and_rotate(request: HttpRequest, visitor: uuid.UUID, site: int, user:
 
 
 def merge(visitor: uuid.UUID, site: int, user: Key) -> int | None:
-    """Give the interactions of `visitor` to `user`, in one transaction; returns how many moved.
+    """Give the interactions and interests of `visitor` to `user`, in one transaction; returns how many
+    interactions moved.
 
     None, and nothing moves, when the visitor id already belongs to another user (a shared device):
     the first login wins. The link row is written first, so that concurrent logins wait for each
@@ -65,5 +66,6 @@ def merge(visitor: uuid.UUID, site: int, user: Key) -> int | None:
         owner = links.values_list("shopper", flat=True).get(visitor=visitor, site=site)
         if owner != shopper:
             return None
+        interests.move(visitor, shopper, site)
         guests = Interaction.objects.using(using).filter(site=site, shopper=visitor)
         return guests.update(shopper=shopper, user_id=user)

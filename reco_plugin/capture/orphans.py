@@ -7,19 +7,21 @@ from functools import partial
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
 
 from reco_plugin import backends, conf
 from reco_plugin.capture.attempts import attempt
 from reco_plugin.capture.erasure import mark_users
 from reco_plugin.capture.recording import defer
-from reco_plugin.models import Item
+from reco_plugin.models import Item, ManualLink
 from reco_plugin.types import Key
 
 _waiting = threading.local()
 
 
 def product_deleted(product: models.Model) -> None:
-    """Remove the product's Item once the deletion has committed; what it sold stays history."""
+    """Remove the product's Item, and links to and from it, once the deletion has committed; what it sold
+    stays history."""
     _keys("products").append(product.pk)
     defer(_remove_items)
 
@@ -48,8 +50,14 @@ def _take(subject: str, model: type[models.Model]) -> list[Any]:
 
 def _remove_items() -> None:
     if keys := _take("products", backends.catalog().model):
-        items = Item.objects.using(conf.settings.DATABASE).filter(pk__in=keys)
-        attempt(items.delete, size=len(keys), name="deleted products")
+        attempt(partial(_delete, keys), size=len(keys), name="deleted products")
+
+
+def _delete(keys: list[Any]) -> None:
+    using = conf.settings.DATABASE
+    Item.objects.using(using).filter(pk__in=keys).delete()
+    gone = Q(product__in=keys) | Q(target__in=keys)
+    ManualLink.objects.using(using).filter(gone).order_by().delete()
 
 
 def _mark_users() -> None:

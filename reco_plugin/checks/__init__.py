@@ -30,6 +30,7 @@
 | reco.W016 | the default cache is local to one of several processes (`check --deploy`) |
 | reco.W017 | RECO_ARTEFACT_DIR is relative (`check --deploy`) |
 | reco.W018 | no template engine has the request context processor |
+| reco.W019 | a placement in the database cannot be used, and why (`check --database`) |
 """
 
 from reco_plugin.checks.database import extension, postgresql
@@ -41,6 +42,7 @@ from reco_plugin.checks.host import (
     templates,
     urls,
 )
+from reco_plugin.checks.placements import usable_placements
 from reco_plugin.checks.shop import catalog, eligible, orders, product_model
 from reco_plugin.checks.values import hooks, setting_values, trainer, unknown_settings
 from reco_plugin.checks.workers import celery_beat, celery_tasks, schedule, shared_cache
@@ -66,4 +68,5 @@ __all__ = [
     "trainer",
     "unknown_settings",
     "urls",
+    "usable_placements",
 ]

@@ -36,6 +36,7 @@ class Receipt:
     interactions: int = 0
     impressions: int = 0
     clicks: int = 0
+    interests: int = 0
     links: int = 0
     vectors: int = 0
     """Learnt of them alone, in runs that are or could be live."""
@@ -47,7 +48,7 @@ class Receipt:
 
 
 def erase_user(user: Key, site: int | None = None, *, dry_run: bool = False) -> Receipt:
-    """Remove the interactions, impressions, clicks, links and vectors of a user, and of the visitor ids
+    """Remove the interactions, impressions, clicks, interests, links and vectors of a user, and of the visitor ids
     that became them, on every site. Orders they placed before now are not read back in.
 
     Doing it again is harmless. Raises ValueError for a key that cannot be one of a user.
@@ -88,6 +89,7 @@ def erase(shoppers: Collection[uuid.UUID], site: int, *, dry_run: bool = False) 
         interactions=found.interactions,
         impressions=found.impressions,
         clicks=found.clicks,
+        interests=found.interests,
         links=links,
         vectors=vectors,
         influence=_influence(site),

@@ -22,7 +22,8 @@ from reco_plugin.models import Job, Run
 from reco_plugin.stores.pgvector import tables
 
 _TRACE = re.compile(
-    r"reco_plugin|\bRECO_[A-Z]|\{%-?\s*(?:load [^%]*\breco\b|recommend\b|reco_href\b)"
+    r"reco_plugin|\bRECO_[A-Z]"
+    r"|\{%-?\s*(?:load [^%]*\breco(?:_interests)?\b|recommend\w*\b|reco(?:page|_href|_interests)\b)"
 )
 _SKIPPED = frozenset(
     ("node_modules", "site-packages", "__pycache__", "venv", "env", "build", "dist")

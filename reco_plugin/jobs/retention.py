@@ -14,7 +14,7 @@ from reco_plugin import backends, clock, conf
 from reco_plugin.jobs import bloat, deleting, prune, stray
 from reco_plugin.jobs.aging import Old, prune_events
 from reco_plugin.jobs.running.specs import time_limit
-from reco_plugin.models import JobLog, Shard
+from reco_plugin.models import Interest, JobLog, Shard
 from reco_plugin.stores.base import Progress
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class PruneReport:
     tables: list[Old] = field(default_factory=list)
     logs: int = 0
     shards: int = 0
+    interests: int = 0
+    """Of shoppers who said so longer ago than events are kept."""
     runs: list[int] = field(default_factory=list)
     neighbours: int = 0
     """Lists of similar products of runs that are gone."""
@@ -66,6 +68,7 @@ def retain(
         report.tables = prune_events(site, dry_run=dry_run, progress=progress, seconds=seconds)
     with stage("logs"):
         _logs(site, report)
+        _interests(site, report)
     with stage("runs"):
         _runs(site, report)
     with stage("files"):
@@ -96,6 +99,13 @@ def _logs(site: int, report: PruneReport) -> None:
     shards = Shard.objects.using(using).filter(site=site)
     report.logs = _oldest(logs, "finished_at", before, report.dry_run)
     report.shards = _oldest(shards, "done_at", before, report.dry_run)
+
+
+def _interests(site: int, report: PruneReport) -> None:
+    if (days := conf.settings.RETENTION_DAYS) > 0:
+        before = clock.now() - dt.timedelta(days=days)
+        rows = Interest.objects.using(conf.settings.DATABASE).filter(site=site)
+        report.interests = _oldest(rows, "declared_at", before, report.dry_run)
 
 
 def _oldest(rows: QuerySet[Any, Any], ended: str, before: dt.datetime, dry_run: bool) -> int:

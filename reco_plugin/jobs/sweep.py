@@ -20,12 +20,12 @@ from django.db import router
 from django.db.models import Exists, Max, OuterRef, QuerySet, Subquery
 
 from reco_plugin import backends, clock, conf
-from reco_plugin.capture import drops
+from reco_plugin.capture import drops, interests
 from reco_plugin.capture.erasure import NOBODY, mark
 from reco_plugin.capture.identity import shopper_id
 from reco_plugin.jobs import anonymous, deleting, forgetting, traces
 from reco_plugin.jobs.running.reports import last_report
-from reco_plugin.models import Interaction, Item, VisitorLink
+from reco_plugin.models import Interaction, Interest, Item, ManualLink, VisitorLink
 from reco_plugin.stores.base import Progress
 from reco_plugin.types import Key
 
@@ -52,6 +52,8 @@ class SweepReport:
     """Items of products that are gone."""
     products: int = 0
     """Interactions with products that are gone."""
+    links: int = 0
+    """Merchandisers' links to or from products that are gone."""
     users: int = 0
     """Users gone, with all they left."""
     erased: int = 0
@@ -81,8 +83,11 @@ def sweep(
     sweeping = _Sweep(site, since, progress)
     with stage("events"):
         sweeping.events()
+    with stage("interests"):
+        sweeping.interests()
     with stage("products"):
         sweeping.items()
+        sweeping.manual_links()
     with stage("erasures"):
         sweeping.erasures()
     drops.flush()
@@ -157,9 +162,25 @@ class _Sweep:
             return found
         return found.difference(users.filter(pk__in=found).values_list("pk", flat=True))
 
-    def _product(self) -> QuerySet[Any, Any]:
+    def _product(self, of: str = "product") -> QuerySet[Any, Any]:
         model = backends.catalog().model
-        return model._base_manager.using(self.using).filter(pk=OuterRef("product"))
+        return model._base_manager.using(self.using).filter(pk=OuterRef(of))
+
+    # --- interests ---------------------------------------------------------------------------
+
+    def interests(self) -> None:
+        """Those declared since the last sweep while their guest's login was being merged."""
+        declared = Interest.objects.using(self.using)
+        last = declared.aggregate(last=Max("pk"))["last"] or 0
+        seen = max(0, int(self.since.get("interest", 0)) - OVERLAP)
+        for start, stop in _windows(seen, last):
+            window = declared.filter(site=self.site, pk__gt=start, pk__lte=stop)
+            late = window.filter(Exists(self.links.filter(visitor=OuterRef("shopper"))))
+            for visitor in set(late.values_list("shopper", flat=True)):
+                owner = self.links.filter(visitor=visitor).values_list("shopper", flat=True).first()
+                if owner is not None:
+                    self.report.merged += interests.move(visitor, owner, self.site)
+        self.report.position["interest"] = last
 
     # --- products ----------------------------------------------------------------------------
 
@@ -186,6 +207,16 @@ class _Sweep:
         events = Interaction.objects.using(self.using).filter(site=self.site, product__in=gone)
         self.report.products += deleting.in_batches(events, "product_id", pause=0.0)
         self.report.items += items.filter(pk__in=gone).order_by().delete()[0]
+
+    def manual_links(self) -> None:
+        """Merchandisers' links, of which there are few: all of them, a window at a time."""
+        links = ManualLink.objects.using(self.using).filter(site=self.site).order_by("pk")
+        gone = links.filter(~Exists(self._product()) | ~Exists(self._product("target")))
+        at = 0
+        while keys := list(links.filter(pk__gt=at).values_list("pk", flat=True)[:WINDOW]):
+            window = gone.filter(pk__gt=at, pk__lte=keys[-1])
+            self.report.links += window.order_by().delete()[0]
+            at = keys[-1]
 
     # --- erasures ----------------------------------------------------------------------------
 

@@ -6,13 +6,22 @@ import datetime as dt
 import uuid
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from django.db import models
 from django.db.models import Min, Q, QuerySet
 
 from reco_plugin import conf
 from reco_plugin.jobs import deleting
 from reco_plugin.jobs.totals import Rows
-from reco_plugin.models import Click, Impression, Interaction, VisitorLink
+from reco_plugin.models import Click, Impression, Interaction, Interest, VisitorLink
+
+_OTHERS: tuple[tuple[type[models.Model], str], ...] = (
+    (Impression, "shown_at"),
+    (Click, "clicked_at"),
+    (Interest, "declared_at"),
+)
+"""Tables but for interactions that name a shopper, and since when."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,17 +31,19 @@ class Traces:
     interactions: int = 0
     impressions: int = 0
     clicks: int = 0
+    interests: int = 0
 
     def __add__(self, other: Traces) -> Traces:
         return Traces(
             interactions=self.interactions + other.interactions,
             impressions=self.impressions + other.impressions,
             clicks=self.clicks + other.clicks,
+            interests=self.interests + other.interests,
         )
 
     @property
     def rows(self) -> int:
-        return self.interactions + self.impressions + self.clicks
+        return self.interactions + self.impressions + self.clicks + self.interests
 
 
 def remove(shopper: uuid.UUID, sites: Collection[int], until: dt.datetime | None = None) -> Traces:
@@ -41,13 +52,20 @@ def remove(shopper: uuid.UUID, sites: Collection[int], until: dt.datetime | None
         sum(deleting.in_batches(rows, moment, pause=0.0) for rows in some)
         for moment, some in _rows(shopper, sites, until)
     ]
-    return Traces(interactions=found[0], impressions=found[1], clicks=found[2])
+    return _traces(found)
 
 
 def count(shopper: uuid.UUID, sites: Collection[int]) -> Traces:
     """How many rows `remove` would delete."""
     found = [sum(rows.count() for rows in some) for _, some in _rows(shopper, sites, None)]
-    return Traces(interactions=found[0], impressions=found[1], clicks=found[2])
+    return _traces(found)
+
+
+def _traces(found: list[int]) -> Traces:
+    interactions, impressions, clicks, interests = found
+    return Traces(
+        interactions=interactions, impressions=impressions, clicks=clicks, interests=interests
+    )
 
 
 def _rows(
@@ -59,10 +77,8 @@ def _rows(
     if until is not None:  # what happened before it may have been written after it
         events = events.filter(Q(received_at__lte=until) | Q(occurred_at__lte=until))
     yield "occurred_at", [events.filter(site=site) for site in sites]
-    for model, moment in ((Impression, "shown_at"), (Click, "clicked_at")):
-        rows: QuerySet[Impression | Click] = model._default_manager.using(using).filter(
-            shopper=shopper
-        )
+    for model, moment in _OTHERS:
+        rows: QuerySet[Any, Any] = model._default_manager.using(using).filter(shopper=shopper)
         yield moment, [rows if until is None else rows.filter(**{f"{moment}__lte": until})]
 
 

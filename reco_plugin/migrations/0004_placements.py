@@ -1,4 +1,5 @@
 import django.db.models.deletion
+import django.utils.timezone
 import reco_plugin.models.fields
 import reco_plugin.models.merchandising
 from reco_plugin.operations import PatientMigration
@@ -20,7 +21,7 @@ class Migration(PatientMigration):
                 ("shopper", models.UUIDField()),
                 ("facet", models.CharField(max_length=16)),
                 ("value", models.CharField(max_length=255)),
-                ("declared_at", models.DateTimeField(auto_now_add=True)),
+                ("declared_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
                 "db_table": "reco_interest",
@@ -192,7 +193,7 @@ class Migration(PatientMigration):
             ],
             options={
                 "db_table": "reco_manual_link",
-                "ordering": ["product", "order", "pk"],
+                "ordering": ["product_id", "order", "pk"],
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("site", "product", "target"), name="reco_manual_link_one"

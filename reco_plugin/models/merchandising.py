@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from reco_plugin.models.fields import ProductForeignKey
@@ -99,7 +100,7 @@ class ManualLink(models.Model):
 
     class Meta:
         db_table = "reco_manual_link"
-        ordering = ["product", "order", "pk"]
+        ordering = ["product_id", "order", "pk"]
         constraints = [
             models.UniqueConstraint(
                 fields=["site", "product", "target"], name="reco_manual_link_one"
@@ -120,7 +121,7 @@ class Interest(models.Model):
     """'category' or 'brand'."""
     value = models.CharField(max_length=255)
     """A category path, or a brand."""
-    declared_at = models.DateTimeField(auto_now_add=True)
+    declared_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         db_table = "reco_interest"

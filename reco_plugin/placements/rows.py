@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from reco_plugin import conf
 from reco_plugin.models import Placement
-from reco_plugin.placements.plain import FIELDS, as_json, from_json
-from reco_plugin.placements.presets import BY_SLUG, PRESETS
+from reco_plugin.placements.plain import FIELDS, from_json
+from reco_plugin.placements.presets import BY_SLUG
 from reco_plugin.placements.validation import problems
 from reco_plugin.types import PlacementSpec
 
@@ -63,13 +62,3 @@ def read(row: Placement) -> tuple[PlacementSpec | None, list[str]]:
 def spec_of(row: Placement) -> PlacementSpec:
     """A row as ranking understands it. Raises ValueError where its JSON is not what it should be."""
     return from_json({name: getattr(row, name) for name in FIELDS})
-
-
-def create_missing(site: int, using: str, model: Any = Placement) -> int:
-    """A row for every placement that comes with the app and has none; how many were made."""
-    rows = model._default_manager.using(using)
-    known = set(rows.filter(site=site).values_list("slug", flat=True))
-    new = [model(site=site, **as_json(spec)) for spec in PRESETS if spec.slug not in known]
-    if new:
-        rows.bulk_create(new, ignore_conflicts=True)
-    return len(new)

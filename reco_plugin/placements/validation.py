@@ -26,6 +26,8 @@ MOST_ORDER = 32_767
 _SLUG = re.compile(r"[-a-zA-Z0-9_]{1,64}")
 _WITHOUT_PRODUCT = ("home", "category", "search", "no_results", "account")
 _WITH_SEVERAL = ("cart", "thanks")
+ANCHORED = ("product", "basket")
+"""What a kind may need that only some pages have."""
 
 
 def problems(spec: PlacementSpec) -> list[str]:
@@ -43,7 +45,7 @@ def problems(spec: PlacementSpec) -> list[str]:
 
 def advice(spec: PlacementSpec) -> list[str]:
     """What of this placement does nothing where it stands, or may surprise; it can be used all the same."""
-    return [*_without_anchor(spec), *_size_advice(spec)]
+    return [*_idle_fallback(spec), *_without_anchor(spec), *_size_advice(spec)]
 
 
 # --- name and kinds ------------------------------------------------------------------------------
@@ -84,8 +86,6 @@ def _kind_problems(spec: PlacementSpec) -> Iterator[str]:
         yield _("%(kind)s is named twice.") % {"kind": name}
     for name in _repeated(spec.fallback):
         yield _("The fallback names %(kind)s twice.") % {"kind": name}
-    for name in [name for name in dict.fromkeys(spec.fallback) if name in names]:
-        yield _("The fallback leads back to %(kind)s, which had its turn.") % {"kind": name}
 
 
 def _unknown(names: Sequence[Any]) -> Iterator[str]:
@@ -145,12 +145,20 @@ def _is_count(value: Any) -> bool:
 # --- what does nothing ---------------------------------------------------------------------------
 
 
+def _idle_fallback(spec: PlacementSpec) -> Iterator[str]:
+    """What fills up by default is no mistake of anyone's."""
+    names = {share.kind for share in spec.kinds}
+    for name in spec.fallback:
+        if name in names and spec.fallback != PlacementSpec.fallback:
+            yield _("The fallback leads back to %(kind)s, which had its turn.") % {"kind": name}
+
+
 def _without_anchor(spec: PlacementSpec) -> Iterator[str]:
     if spec.page not in _WITHOUT_PRODUCT:
         return
     page = Page(spec.page).label
     lost = [
-        one.kind for one in spec.kinds if one.kind in KINDS and KINDS[one.kind].needs == "product"
+        one.kind for one in spec.kinds if one.kind in KINDS and KINDS[one.kind].needs in ANCHORED
     ]
     if lost:
         yield _(

@@ -292,7 +292,7 @@ def test_no_merge_without_consent(shopper, ann, product, settings):
 def test_merging_is_one_transaction_and_idempotent(ann, product, django_assert_num_queries):
     guest = uuid.uuid4()
     write([_view(guest, product) for _ in range(3)])
-    with django_assert_num_queries(5):  # BEGIN, link, who owns it, update, COMMIT
+    with django_assert_num_queries(6):  # BEGIN, link, who owns it, interests, update, COMMIT
         assert merge(guest, 1, ann.pk) == 3
     assert merge(guest, 1, ann.pk) == 0
     assert merge(guest, 1, "somebody else") is None

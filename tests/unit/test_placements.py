@@ -101,7 +101,6 @@ def test_a_sound_one_has_no_problem() -> None:
         ({"kinds": tuple(KindShare(kind=kind) for kind in KINDS)}, "at most 8 kinds"),
         ({"fallback": ("",)}, "'' is no kind"),
         ({"fallback": ("popular", "popular")}, "names popular twice"),
-        ({"fallback": ("similar",)}, "leads back to similar"),
         ({"min_items": 9}, "At least 9 but at most 8"),
         ({"min_items": -1}, "number from 0"),
         ({"max_items": 0}, "1 to 100"),
@@ -185,6 +184,14 @@ def test_advice_for_pages_without_a_product() -> None:
     assert "similar: needs a product" in first
     assert "gender" in second
     assert advice(replace(spec, page="product")) == []
+
+
+def test_advice_for_a_fallback_that_leads_back() -> None:
+    (words,) = advice(replace(SOUND, fallback=("similar",)))
+    assert "leads back to similar" in words
+    popular = replace(SOUND, kinds=(KindShare(kind="popular"),))
+    assert problems(popular) == []
+    assert advice(popular) == []
 
 
 def test_advice_for_a_cap_that_may_empty_the_spot() -> None:

@@ -16,7 +16,7 @@ from reco_plugin.jobs.erase import Receipt, erase_user, erase_visitor
 
 class Command(BaseCommand):
     help = (
-        "Removes the interactions, impressions, clicks, links and vectors of one user, or of one visitor "
+        "Removes the interactions, impressions, clicks, interests, links and vectors of one user, or visitor "
         "id, and sees to it that they do not come back; says what was removed and when the last of their "
         "influence ends. A user deleted through the ORM is erased by the next sweep without this. "
         "Exit codes: 0 done, 1 failed (run it again; a sweep finishes it too)."
