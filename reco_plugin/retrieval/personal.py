@@ -101,5 +101,8 @@ def _after(relation: str, says: str, keys: tuple[Key, ...]) -> Iterator[Way]:
 
 def _declared(query: Query) -> Iterator[Way]:
     for facet, value in query.interests[:LIKED]:
-        segment = value if facet == "category" else f"{facet}:{value}"
-        yield Way(lookup=Ranked(segment=segment), weight=DECLARED, reason=f"liked_{facet}:{value}")
+        yield Way(
+            lookup=Ranked(segment=segment_of(facet, value)),
+            weight=DECLARED,
+            reason=f"liked_{facet}:{value}",
+        )

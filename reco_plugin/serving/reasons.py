@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from reco_plugin import backends, conf
 from reco_plugin.catalog.base import SEPARATOR
 from reco_plugin.models import Item
+from reco_plugin.retrieval.facets import Facet
 from reco_plugin.serving.keys import key_of
 from reco_plugin.types import Key, SlateItem
 
@@ -74,6 +75,20 @@ PLAIN: Mapping[str, Any] = MappingProxyType(
     }
 )
 
+OF_A_FACET: Mapping[str, Any] = MappingProxyType(
+    {
+        "liked": _("You said you like it"),
+        "bought": _("From what you bought"),
+        "looked_at": _("From what you looked at"),
+        "popular": _("Popular right now"),
+    }
+)
+
+
+def of_facet(facet: Facet) -> str:
+    """Why a brand or a category is offered, in the language in force."""
+    return str(OF_A_FACET.get(facet.reason, ""))
+
 
 def sentence(item: SlateItem, titles: Mapping[Key, str] = MappingProxyType({})) -> str:
     """Why `item` is shown, in the language in force; '' where there is nothing true to say.
@@ -107,7 +122,9 @@ def titles_of(items: Iterable[SlateItem], using: str, known: Iterable[Any] = ())
     at_hand = {str(product.pk): product for product in known}
     found = {product.pk: product for text, product in at_hand.items() if text in wanted}
     keys = [key_of(catalog.model, text) for text in sorted(wanted - at_hand.keys())]
-    found |= {product.pk: product for product in _read([key for key in keys if key is not None], using)}
+    found |= {
+        product.pk: product for product in _read([key for key in keys if key is not None], using)
+    }
     return {key: str(catalog.value(product, "title") or product) for key, product in found.items()}
 
 
@@ -128,12 +145,13 @@ def _of_category(word: str, path: str, item: SlateItem) -> str:
     plain = word.removesuffix("_in")
     if plain != word and not _holds(plain, item):
         return ""
-    if _is_sensitive(path):
+    if is_sensitive(path):
         return str(PLAIN[plain]) if plain in PLAIN else ""
     return str(ABOUT_A_CATEGORY[word] % {"name": path.rpartition(SEPARATOR)[2]})
 
 
-def _is_sensitive(path: str) -> bool:
+def is_sensitive(path: str) -> bool:
+    """Would naming this category give a taste away?"""
     roots = tuple(conf.settings.SENSITIVE_CATEGORIES)
     return any(path == root or path.startswith(root + SEPARATOR) for root in roots)
 
