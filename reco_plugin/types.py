@@ -347,6 +347,8 @@ class Slate:
     """The heading a merchandiser gave it."""
     anchor: Key | None = None
     """The product that 'because you viewed' names."""
+    titles: Mapping[Key, str] = field(default_factory=dict, compare=False)
+    """Of products that reasons name, as far as they are known: see `serving.reasons`."""
 
     def __len__(self) -> int:
         return len(self.items)

@@ -6,6 +6,7 @@ them. Only with consent, and only so many.
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Collection, Iterable
 from functools import partial
@@ -28,6 +29,8 @@ MOST = 20
 MOST_LETTERS = 255
 Liked: TypeAlias = tuple[str, str]
 """('category', path) or ('brand', name)."""
+written_here = threading.Event()
+"""Has this process written any? Then it need not be told by the database that there are some."""
 
 
 def of(shopper: Shopper | None, site: int | None = None) -> tuple[Liked, ...]:
@@ -111,6 +114,7 @@ def _write(shopper: uuid.UUID, site: int, wanted: list[Liked], gone: Collection[
             Interest(site=site, shopper=owner, facet=facet, value=value) for facet, value in wanted
         ]
         _all().bulk_create(new[:MOST], ignore_conflicts=True)
+        written_here.set()
         surplus = mine.order_by("-declared_at", "-pk").values_list("pk", flat=True)[MOST:]
         if doomed := list(surplus):
             _all().filter(pk__in=doomed).delete()

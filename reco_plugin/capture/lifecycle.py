@@ -52,8 +52,10 @@ class RequestState:
     callbacks: list[Callback] = field(default_factory=list)
     events: list[ShopEvent] = field(default_factory=list)
     """What this request has done, to be written at its end in one statement."""
-    given_up: set[str] = field(default_factory=set)
-    """Rungs that timed out for this page; they are not tried for its other slates."""
+    shared: dict[Any, Any] = field(default_factory=dict)
+    """What the slates of this page share, by who asks: see `serving.shared`."""
+    shown: list[Any] = field(default_factory=list)
+    """Slates of this page whose impressions wait to be written, all in one statement."""
     served: list[Served] = field(default_factory=list)
     """The slates of this page."""
 

@@ -1,7 +1,8 @@
-"""What was shown to people, appended in one INSERT per slate."""
+"""What was shown to people, appended in one INSERT per page."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -11,16 +12,26 @@ from reco_plugin.models import Impression
 from reco_plugin.types import Slate
 
 
-def was_recorded(slate: Slate) -> bool:
-    """Are the impressions of this slate written already?"""
-    return Impression.objects.using(conf.settings.DATABASE).filter(slate=slate.id).exists()
+def was_recorded(*slates: Slate) -> bool:
+    """Are the impressions of any of these slates, which are written together, written already?"""
+    table = Impression.objects.using(conf.settings.DATABASE)
+    return table.filter(slate__in=[slate.id for slate in slates]).exists()
 
 
-def record_impressions(slate: Slate) -> int:
+def record_impressions(*slates: Slate) -> int:
     """Append one impression per item, in one INSERT; returns how many. Raises database errors."""
+    rows = [row for slate in slates for row in _rows(slate)]
+    if rows:
+        using = conf.settings.DATABASE
+        with transaction.atomic(using=using):  # a savepoint, where the shop's transaction is open
+            Impression.objects.using(using).bulk_create(rows)
+    return len(rows)
+
+
+def _rows(slate: Slate) -> Sequence[Impression]:
     placement = slate.placement[: Impression._meta.get_field("placement").max_length]
     table: type[Any] = Impression
-    rows = [
+    return [
         table(
             site=slate.site,
             slate=slate.id,
@@ -30,12 +41,8 @@ def record_impressions(slate: Slate) -> int:
             source=item.source,
             rung=item.rung.value,
             run=item.run,
+            probability=item.probability,
             shopper=slate.shopper,
         )
         for item in slate.items
     ]
-    if rows:
-        using = conf.settings.DATABASE
-        with transaction.atomic(using=using):  # a savepoint, where the shop's transaction is open
-            Impression.objects.using(using).bulk_create(rows)
-    return len(rows)

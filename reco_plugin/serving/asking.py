@@ -1,10 +1,11 @@
-"""The arguments of `recommend` → one settled question."""
+"""The arguments of `recommend` and `plan` → settled questions."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from django.db import models
@@ -12,85 +13,133 @@ from django.http import HttpRequest
 
 from reco_plugin import backends, capture, conf
 from reco_plugin.bounded import savepoint
+from reco_plugin.capture.context import context_of
 from reco_plugin.catalog import Catalog
-from reco_plugin.serving.keys import key_of, keys_of
-from reco_plugin.types import Key, Rung, Shopper
+from reco_plugin.retrieval.kinds import KINDS
+from reco_plugin.serving import spots, ways
+from reco_plugin.serving.keys import key_of, keys_in_order, keys_of
+from reco_plugin.serving.ways import Step
+from reco_plugin.types import Context, Key, KindShare, PlacementSpec, Rung, Shopper
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-KINDS = {
-    "personal": (Rung.PERSONAL, Rung.CONTEXTUAL, Rung.POPULAR_IN_CATEGORY, Rung.POPULAR),
-    "similar": (Rung.CONTEXTUAL, Rung.POPULAR_IN_CATEGORY, Rung.POPULAR),
-    "popular": (Rung.POPULAR_IN_CATEGORY, Rung.POPULAR),
-}
-"""The ladder of each kind of slate, best rung first."""
-
 MOST = 100
 """Products in one slate, at most."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
-    """What is asked, by whom, about what, and what must not be in the answer."""
+@dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """Who asks, about what, and what must not be in any answer: the same for a whole page."""
 
-    kind: str
     site: int
     using: str
     catalog: Catalog
     request: HttpRequest | None
     shopper: Shopper | None
+    product: Any
+    """What the caller gave: an instance, a key, or nothing."""
     anchors: tuple[Key, ...]
     """The product asked about: its canonical product first, where it is a variant."""
     category: str
-    limit: int
+    cart: tuple[Key, ...]
     excluded: frozenset[Key]
     """The anchors, what is in the cart, and what the caller named."""
+    context: Context
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One slate that is asked for."""
+
+    kind: str
+    """The kind, or the first of the placement's."""
+    spec: PlacementSpec
+    steps: tuple[Step, ...]
+    limit: int
     placement: str
-    forced: Rung | None
+    of: Circumstances
 
     @property
-    def rungs(self) -> tuple[Rung, ...]:
-        """The rungs to try, best first."""
-        if self.forced is not None:
-            return (self.forced,)
-        ladder = KINDS[self.kind]
-        if self.kind == "popular" and not self.category and not self.anchors:
-            return ladder[1:]
-        return ladder
+    def using(self) -> str:
+        return self.of.using
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        return frozenset(share.kind for share in self.spec.kinds)
 
 
-def settle(
-    kind: str,
+def circumstances(
     *,
     request: HttpRequest | None,
-    shopper: Shopper | None,
-    product: Any,
-    category: Any,
-    limit: int | str | None,
-    exclude: Iterable[Any],
-    placement: str,
-) -> Ask:
-    """Raises ValueError for an unknown kind or a limit that is no number."""
-    if kind not in KINDS:
-        raise ValueError(f"{kind!r} is not a kind of slate; choose from {', '.join(KINDS)}.")
+    shopper: Shopper | None = None,
+    product: Any = None,
+    category: Any = "",
+    cart: Iterable[Any] | None = None,
+    exclude: Iterable[Any] = (),
+    query: str = "",
+) -> Circumstances:
+    """Settle what a page has in common. `cart` is asked of RECO_CART where it is None."""
     catalog = backends.catalog()
     anchors = _anchors(catalog, product)
-    return Ask(
-        kind=kind,
+    inside = keys_in_order(catalog.model, _cart(request) if cart is None else cart)
+    path = _category(catalog, category)
+    return Circumstances(
         site=backends.site(request),
         using=conf.settings.DATABASE,
         catalog=catalog,
         request=request,
         shopper=shopper or (capture.identify(request) if request is not None else None),
+        product=product,
         anchors=anchors,
-        category=_category(catalog, category),
-        limit=max(0, min(MOST, int(conf.settings.LIMIT if limit in (None, "") else limit))),
-        excluded=keys_of(catalog.model, (*exclude, *_cart(request))).union(anchors),
-        placement=placement or kind,
-        forced=_forced(),
+        category=path,
+        cart=inside,
+        excluded=keys_of(catalog.model, exclude).union(anchors, inside),
+        context=context_of(request, category=path, query=query),
     )
+
+
+def settle(name: str, found: Circumstances, *, limit: int | str | None, placement: str) -> Ask:
+    """The slate that `name` (a kind, or a placement) stands for.
+
+    Raises ValueError for a name there is not, or a limit that is no number.
+    """
+    spec, steps = _named(name, found)
+    wanted = spec.max_items if limit in (None, "") else limit
+    return Ask(
+        kind=spec.kinds[0].kind if spec.kinds else name,
+        spec=spec,
+        steps=_tried(steps, found),
+        limit=max(0, min(MOST, int(wanted or 0))),
+        placement=placement or name,
+        of=found,
+    )
+
+
+def _named(name: str, found: Circumstances) -> tuple[PlacementSpec, tuple[Step, ...]]:
+    if name in KINDS:
+        spec = PlacementSpec(
+            slug=name, kinds=(KindShare(kind=name),), fallback=(), max_items=conf.settings.LIMIT
+        )
+        return spec, ways.of_kind(name)
+    known = spots.known(found.using, found.site)
+    if name not in known:
+        raise ValueError(
+            f"{name!r} is neither a kind of slate nor a placement; choose from "
+            f"{', '.join((*KINDS, *sorted(known)))}."
+        )
+    return known[name], ways.of_placement(known[name])
+
+
+def _tried(steps: tuple[Step, ...], found: Circumstances) -> tuple[Step, ...]:
+    """What is popular in a category is no step where there is no category to speak of."""
+    if conf.settings.FORCE_RUNG:
+        return ways.forced(Rung(conf.settings.FORCE_RUNG))
+    asked_first = bool(steps) and steps[0].sources == ("popular_in_category",)
+    if asked_first and not found.category and not found.anchors:
+        return ways.without(steps, "popular_in_category")
+    return steps
 
 
 def _anchors(catalog: Catalog, product: Any) -> tuple[Key, ...]:
@@ -127,8 +176,3 @@ def _asked(what: str, ask: Callable[[], T], otherwise: T) -> T:
             raise
         logger.exception("%s raised; the slate is made without it.", what)
         return otherwise
-
-
-def _forced() -> Rung | None:
-    name = conf.settings.FORCE_RUNG
-    return Rung(name) if name else None

@@ -23,7 +23,12 @@ def key_of(model: type[models.Model], value: Any) -> Key | None:
     return key
 
 
+def keys_in_order(model: type[models.Model], values: Iterable[Any]) -> tuple[Key, ...]:
+    """The primary keys of `values`, each once; what is no key is left out."""
+    found = (key_of(model, value) for value in values)
+    return tuple(dict.fromkeys(key for key in found if key is not None))
+
+
 def keys_of(model: type[models.Model], values: Iterable[Any]) -> frozenset[Key]:
     """The primary keys of `values`; what is no key is left out."""
-    found = (key_of(model, value) for value in values)
-    return frozenset(key for key in found if key is not None)
+    return frozenset(keys_in_order(model, values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import cached_property
 
 from reco_plugin.pipeline import LiveRun, personal_vector
 from reco_plugin.serving.eligibility import bought_since
@@ -15,7 +16,7 @@ from reco_plugin.types import EventKind, Floats, Key
 class Past:
     history: History
     whole: bool
-    """Nothing older is known of this shopper: `left_out` is complete."""
+    """Nothing older is known of this shopper: `dismissed` and `bought` are complete."""
 
     def vector(self, run: LiveRun, now: dt.datetime) -> Floats | None:
         """(d,), or None when no event tells what the shopper likes."""
@@ -23,19 +24,20 @@ class Past:
             self.history, run.config, norm=run.norm, learnt_at=run.learnt_at, now=now
         )
 
-    @property
-    def recent(self) -> tuple[Key, ...]:
-        """Products the run knows, newest first, each once."""
-        known = (event.key for event in self.history.events if event.vector is not None)
-        return tuple(dict.fromkeys(known))
+    @cached_property
+    def dismissed(self) -> frozenset[Key]:
+        """What they do not want to see."""
+        return self._of(EventKind.DISMISS_ITEM, None)
 
-    @property
-    def left_out(self) -> frozenset[Key]:
-        """What was bought lately or dismissed."""
+    @cached_property
+    def bought(self) -> frozenset[Key]:
+        """What was bought within RECO_EXCLUDE_PURCHASED_DAYS."""
         since = bought_since()
+        return frozenset() if since is None else self._of(EventKind.PURCHASE, since)
+
+    def _of(self, kind: EventKind, since: dt.datetime | None) -> frozenset[Key]:
         return frozenset(
             event.key
             for event in self.history.events
-            if event.kind is EventKind.DISMISS_ITEM
-            or (event.kind is EventKind.PURCHASE and since and event.occurred_at >= since)
+            if event.kind is kind and (since is None or event.occurred_at >= since)
         )

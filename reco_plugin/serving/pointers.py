@@ -7,14 +7,14 @@ harmless: reading a run that is gone makes serving look again.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from django.core.signals import setting_changed
+from django.db.models import Exists
 from django.db.models.signals import post_delete, post_save
 
 from reco_plugin import clock, conf
-from reco_plugin.models import ActiveRun, Run
+from reco_plugin.models import ActiveRun, Interest, Run
 from reco_plugin.pipeline import LiveRun
 from reco_plugin.signals import run_activated
 from reco_plugin.stores.base import Handle
@@ -22,12 +22,19 @@ from reco_plugin.stores.base import Handle
 SECONDS = 3.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pointers:
-    """The live run of each kind, None where there is none yet."""
+class Pointers(dict[str, LiveRun]):
+    """The live run of each kind that has one."""
 
-    personal: LiveRun | None
-    popular: LiveRun | None
+    has_interests = False
+    """Has any shopper of this site said what they like? Where none has, nobody need be asked."""
+
+    @property
+    def personal(self) -> LiveRun | None:
+        return self.get("personal")
+
+    @property
+    def popular(self) -> LiveRun | None:
+        return self.get("popular")
 
 
 _known: dict[tuple[str, int], tuple[float, Pointers]] = {}
@@ -41,9 +48,11 @@ def recall(using: str, site: int) -> Pointers | None:
 
 def read(using: str, site: int) -> Pointers:
     """The pointers as the database has them now, in one statement."""
-    rows = ActiveRun.objects.using(using).filter(site=site).select_related("run")
-    live = {row.kind: _live(row.run) for row in rows}
-    pointers = Pointers(personal=live.get("personal"), popular=live.get("popular"))
+    any_interest = Exists(Interest.objects.using(using).filter(site=site))
+    active = ActiveRun.objects.using(using).filter(site=site).select_related("run")
+    rows = list(active.annotate(any_interest=any_interest))
+    pointers = Pointers({row.kind: _live(row.run) for row in rows})
+    pointers.has_interests = any(row.any_interest for row in rows)
     _known[using, site] = (time.monotonic(), pointers)
     return pointers
 

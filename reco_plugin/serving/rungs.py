@@ -1,33 +1,44 @@
-"""What each rung goes by, and how it fills a slate: candidates first, live rows last."""
+"""What each source goes by, and how it fills a slate: candidates first, live rows last."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
-from reco_plugin import backends, clock, conf
-from reco_plugin.pipeline import LiveRun, Reader, ordered
-from reco_plugin.retrieval import Personal, Popular, PopularInCategory, Query, Similar, Source
-from reco_plugin.retrieval.base import chain
-from reco_plugin.serving import pointers
+from reco_plugin import backends, clock
+from reco_plugin.pipeline import ordered
+from reco_plugin.ranking.caps import Caps
+from reco_plugin.retrieval import (
+    KINDS,
+    SOURCES,
+    ByTaste,
+    Lookup,
+    Nearest,
+    Neighbours,
+    Query,
+    Source,
+)
+from reco_plugin.retrieval.base import Answers, chain
+from reco_plugin.retrieval.taste import by_taste
+from reco_plugin.serving.arranging import Arranging
 from reco_plugin.serving.asking import Ask
 from reco_plugin.serving.eligibility import Eligibility
 from reco_plugin.serving.filling import Filling
-from reco_plugin.serving.keys import key_of
-from reco_plugin.serving.past import Past
 from reco_plugin.serving.share import share_of
+from reco_plugin.serving.shared import Live, Shared
+from reco_plugin.serving.ways import Step
 from reco_plugin.stores.base import Store, Tuned
-from reco_plugin.types import Candidate, Key, Rung
+from reco_plugin.types import Candidate, Key, KindShare, Rung
 
-SOURCES: dict[Rung, Source] = {
-    Rung.PERSONAL: Personal(),
-    Rung.CONTEXTUAL: Similar(),
-    Rung.POPULAR_IN_CATEGORY: PopularInCategory(),
-    Rung.POPULAR: Popular(),
+Offers = Sequence[tuple[KindShare, Sequence[Candidate]]]
+
+VECTOR_SOURCES = frozenset({"personal", "contextual"})
+"""Sources that ask the store, and can be asked for more."""
+SHOWS_BOUGHT = frozenset({"recently_viewed"}) | {
+    name for kind in KINDS.values() if kind.shows_bought for name in kind.sources
 }
-VECTOR_RUNGS = (Rung.PERSONAL, Rung.CONTEXTUAL)
-RECENT_ANCHORS = 3
-"""Newest products of a shopper that stand in for a page's product."""
+"""Sources that may offer what was bought lately."""
 OVERFETCH = 4
 """Candidates read for each tile, for eligibility to choose from."""
 LEAST_FETCH = 32
@@ -35,170 +46,281 @@ MOST_FETCH = 200
 """More than this is asked of an exact scan instead."""
 BATCH = 100
 """Ranked candidates checked against live rows in one statement."""
+TASTED = 100
+"""Candidates that are put in the shopper's own order."""
+ROUNDS = 4
+"""Exact scans for one slate, at most."""
+PAST = frozenset({"vector", "events", "bought"})
 
 
 class NothingToGoBy(Exception):
-    """This rung has no answer to this question; the message says why."""
+    """This source has no answer to this question; the message says why."""
+
+
+@runtime_checkable
+class Anchored(Protocol):
+    """A source whose row is about one product."""
+
+    def anchor(self, query: Query, answers: Answers) -> Key | None: ...
 
 
 class Rungs:
-    """The rungs of one slate. They share what they read."""
+    """The sources of one slate. What they read they share with the slates of the page."""
 
-    def __init__(self, ask: Ask, filling: Filling) -> None:
+    def __init__(self, ask: Ask, filling: Filling, shared: Shared) -> None:
         self.ask = ask
         self.filling = filling
-        self.live = pointers.recall(ask.using, ask.site)
-        self._eligibility = Eligibility(ask)
-        self._share = share_of(ask.using, ask.site)
-        self._reader: Reader | None = None
-        self._past: Past | None = None
+        self.shared = shared
+        self._eligibility = Eligibility(ask, shared)
+        self._share = share_of(ask.using, ask.of.site)
+        self._arranging = Arranging(ask, filling, shared)
+        self._runs: dict[str, int | None] = {}
+        self._queries: dict[str, Query] = {}
+        filling.caps = Caps(ask.spec.caps) if ask.spec.caps else None
 
-    def fill(self, rung: Rung) -> None:
-        """Add what this rung offers, as far as it may be shown. Raises NothingToGoBy."""
-        source, reader = SOURCES[rung], self._open()
-        query = self._query(rung, reader)
+    # --- candidates ----------------------------------------------------------------------------
+
+    def lookups(self, name: str) -> tuple[Lookup, ...]:
+        """What this source wants read, as far as there is something to read it from."""
+        source = SOURCES[name]
+        reader = self.shared.reader()
+        return tuple(one for one in source.lookups(self._query(name)) if reader.can(one))
+
+    def offer(self, name: str) -> list[Candidate]:
+        """What this source proposes, best first. Raises NothingToGoBy."""
+        source, reader = SOURCES[name], self.shared.reader()
+        query = self._query(name)
         lookups = source.lookups(query)
-        if not lookups:
-            raise NothingToGoBy("nothing to go by")
-        candidates = source.candidates(query, reader.answer(lookups))
-        self._take(candidates, rung)
-        if rung in VECTOR_RUNGS and len(candidates) >= query.k:
-            self._widen(source, query, reader)
-            self._top_up(source, query, reader)
+        usable = [one for one in lookups if reader.can(one)]
+        if lookups and not usable:
+            raise NothingToGoBy("no run is live")
+        answers = reader.answer(usable, ahead=is_sparing(source))
+        candidates = source.candidates(query, answers)
+        if not candidates:
+            raise NothingToGoBy("nothing found" if lookups else self._why(name, query))
+        if isinstance(source, Anchored):
+            self.filling.anchor = source.anchor(query, answers)
+        run = reader.run_of(usable[0]) if usable else None
+        self._runs[source.name] = run.run if run else None
+        return self._by_taste(source, query, candidates)
 
-    def settings(self, rung: Rung) -> Mapping[str, str]:
-        """What the store wants set while this rung reads, as far as that is known without reading."""
-        run = self.live.personal if self.live and rung in VECTOR_RUNGS else None
-        if run is None:
-            return {}
-        store: Store | Tuned = backends.store(run.store)
-        return store.settings(run.handle) if hasattr(store, "settings") else {}
+    def settings(self, name: str) -> Mapping[str, str]:
+        """What the store wants set while this source reads, as far as that is known without reading."""
+        return store_settings(self.shared) if name in VECTOR_SOURCES else {}
 
     def look_again(self) -> None:
         """Read which runs are live, and forget what was read of those that were."""
-        self.live = pointers.read(self.ask.using, self.ask.site)
-        self._reader = self._past = None
+        self.shared.look_again()
+        self._queries.clear()
 
-    # --- what each rung goes by --------------------------------------------------------------
+    def _query(self, name: str) -> Query:
+        if name not in self._queries:
+            self._queries[name] = self._asked(SOURCES[name])
+        return self._queries[name]
 
-    def _query(self, rung: Rung, reader: Reader) -> Query:
-        wanted = OVERFETCH * self.ask.limit + len(self._eligibility.excluded)
-        query = Query(k=min(MOST_FETCH, max(LEAST_FETCH, wanted)))
-        if rung is Rung.PERSONAL:
-            return self._personal(query, self._run(reader.personal), reader)
-        if rung is Rung.CONTEXTUAL:
-            self._run(reader.personal)
-            return replace(query, anchors=self._anchors(reader))
-        self._run(reader.popular)
-        if rung is Rung.POPULAR_IN_CATEGORY:
-            return replace(query, categories=self._categories(reader))
-        return query
+    def _asked(self, source: Source) -> Query:
+        of, by = self.ask.of, source.goes_by
+        query = Query(
+            now=clock.now(),
+            anchors=of.anchors,
+            cart=of.cart,
+            context=of.context,
+        )
+        if by & PAST and self._looks_back(source):
+            query = self._with_past(query, by)
+        if "interests" in by and self.shared.is_known:
+            query = replace(query, interests=self.shared.interests())
+        if "categories" in by:
+            query = replace(query, categories=self._categories(source))
+        return replace(query, k=self._k(source))
 
-    def _run(self, run: LiveRun | None) -> LiveRun:
-        if run is None:
-            raise NothingToGoBy("no run is live")
-        return run
+    def _k(self, source: Source) -> int:
+        """Candidates asked for; of like products, as many as were worked out ahead."""
+        out = len(self._eligibility.excluded())
+        wanted = OVERFETCH * self.ask.limit + out * (2 if source.rung is Rung.PERSONAL else 1)
+        k = min(MOST_FETCH, max(LEAST_FETCH, wanted))
+        run = self.shared.reader().personal
+        depth = run.list_depth if run else 0
+        return min(k, depth) if depth and source.rung is Rung.CONTEXTUAL else k
 
-    def _personal(self, query: Query, run: LiveRun, reader: Reader) -> Query:
-        vector = self._read_past(reader).vector(run, clock.now())
-        if vector is None:
-            raise NothingToGoBy("no history the run knows")
-        return replace(query, vector=vector, k=query.k + len(self._eligibility.excluded))
+    def _looks_back(self, source: Source) -> bool:
+        """What is about a product, or about the cart, needs no history."""
+        if not self.shared.is_known:
+            return False
+        of = self.ask.of
+        given = of.anchors or ("cart" in source.goes_by and of.cart)
+        return source.rung is not Rung.CONTEXTUAL or not given
 
-    def _anchors(self, reader: Reader) -> tuple[Key, ...]:
-        anchors = self.ask.anchors
-        if not anchors and self.ask.kind == "personal":
-            anchors = self._read_past(reader).recent[:RECENT_ANCHORS]
-        if not anchors:
-            raise NothingToGoBy("no product to be similar to")
-        return anchors
+    def _with_past(self, query: Query, by: Collection[str]) -> Query:
+        past = self.shared.read_past()
+        if past is None:
+            return query
+        return replace(
+            query,
+            events=past.history.events,
+            vector=self.shared.vector() if "vector" in by else None,
+            bought=self.shared.bought() if "now" in by else (),
+        )
 
-    def _categories(self, reader: Reader) -> tuple[str, ...]:
-        if self.ask.category:
-            return chain(self.ask.category)
-        nearby = (*self.ask.anchors, *(self._past.recent if self._past else ()))
-        paths = reader.categories(nearby[0]) if nearby else ()
-        if not paths:
-            raise NothingToGoBy("no category")
+    def _categories(self, source: Source) -> tuple[str, ...]:
+        if self.ask.of.category:
+            return chain(self.ask.of.category)
+        nearby = self.ask.of.anchors
+        if not nearby and source.rung is Rung.POPULAR_IN_CATEGORY and self.shared.past:
+            nearby = tuple(event.key for event in self.shared.past.history.events)
+        facts = self.shared.facts(nearby[:1]) if nearby else {}
+        paths = facts[nearby[0]].categories if nearby and nearby[0] in facts else ()
         return tuple(dict.fromkeys(part for path in paths for part in chain(path)))
 
-    def _read_past(self, reader: Reader) -> Past:
-        if self._past is None:
-            shopper = self.ask.shopper
-            if shopper is None:
-                raise NothingToGoBy("no shopper is recognised")
-            if shopper.is_new:
-                raise NothingToGoBy("a new visitor")
-            limit = conf.settings.HISTORY
-            history = reader.history(shopper.id, limit)
-            self._past = Past(history=history, whole=len(history.events) < limit)
-            self._eligibility.know_past(self._past.left_out, whole=self._past.whole)
-        return self._past
+    def _by_taste(
+        self, source: Source, query: Query, candidates: list[Candidate]
+    ) -> list[Candidate]:
+        if query.vector is None or not (isinstance(source, ByTaste) and source.by_taste):
+            return candidates
+        first, rest = candidates[:TASTED], candidates[TASTED:]
+        vectors = self.shared.vectors([candidate.key for candidate in first])
+        return [*by_taste(first, query.vector, vectors), *rest]
 
-    def _open(self) -> Reader:
-        if self._reader is None:
-            live = self.live or pointers.read(self.ask.using, self.ask.site)
-            model = self.ask.catalog.model
-            self.live = live
-            self._reader = Reader(
-                store=backends.store(live.personal.store) if live.personal else None,
-                personal=live.personal,
-                popular=live.popular,
-                to_key=lambda value: key_of(model, value),
-                using=self.ask.using,
-            )
-        return self._reader
+    def _why(self, name: str, query: Query) -> str:
+        """Why a source had nothing to look up."""
+        by = SOURCES[name].goes_by
+        if name == "contextual" and self.shared.shopper is None:
+            return "no product to be similar to"
+        if by & PAST and not query.events:
+            if self.shared.shopper is None:
+                return "no shopper is recognised"
+            return "a new visitor" if self.shared.shopper.is_new else "no history the run knows"
+        if "categories" in by:
+            return "no category"
+        return "nothing to go by"
 
     # --- candidates → live rows --------------------------------------------------------------
 
-    def _take(self, candidates: Sequence[Candidate], rung: Rung) -> int:
+    def serve(self, step: Step, offers: Offers) -> None:
+        """Add what is offered, as far as it may be shown."""
+        arranged = self.arranged(step, offers)
+        self._take(arranged, step)
+        if step.sources[0] in VECTOR_SOURCES and len(step.sources) == 1:
+            source = SOURCES[step.sources[0]]
+            query = self._query(step.sources[0])
+            if sum(len(candidates) for _, candidates in offers) >= query.k:
+                self._widen(step, source, query)
+                self._top_up(step, source, query)
+
+    def arranged(self, step: Step, offers: Offers) -> list[Candidate]:
+        """What is offered and not left out by its key, in the order the placement wants."""
+        left = [(share, self._allowed(candidates)) for share, candidates in offers]
+        return self._arranging.order(left, explores=not step.is_fallback)
+
+    def foresee(self, step: Step, arranged: Sequence[Candidate], shown_before: int) -> list[Key]:
+        """Keys whose live rows a slate will ask for, when others show some of them before it."""
+        first = arranged[: self._batch(wanted=self.filling.missing + shown_before)]
+        return [candidate.key for candidate in first]
+
+    def read_live(self, candidates: Iterable[Candidate], step: Step) -> dict[Key, Live]:
+        """The live rows of `candidates`, and of the products that their reasons name."""
+        sensitive = self._may_be_sensitive(step)
+        found: dict[Key, Live] = {}
+        listed = list(candidates)
+        for shows in (False, True):
+            keys = [one.key for one in listed if (one.source in SHOWS_BOUGHT) is shows]
+            if keys:
+                found |= self._eligibility.live(keys, sensitive=sensitive, shows_bought=shows)
+        return found
+
+    def _allowed(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        strict = self._eligibility.excluded()
+        lenient = self._eligibility.excluded(shows_bought=True)
+        shown = {item.key for item in self.filling.items}
+        return [
+            one
+            for one in ordered(candidates, without=shown)
+            if one.key not in (lenient if one.source in SHOWS_BOUGHT else strict)
+        ]
+
+    def _take(self, offered: Sequence[Candidate], step: Step) -> int:
         """Add the candidates that may be shown, in their order; returns how many."""
-        shown = (item.key for item in self.filling.items)
-        offered = ordered(candidates, without=self._eligibility.excluded.union(shown))
         taken, at = 0, 0
         while at < len(offered) and self.filling.missing > 0:
-            batch = offered[at : at + self._batch(first=at == 0)]
-            keys = [candidate.key for candidate in batch]
-            live = self._eligibility.live(keys, sensitive=self._may_be_sensitive(rung))
+            size = BATCH if at else self._batch(wanted=self.filling.missing)
+            batch = offered[at : at + size]
+            live = self.read_live(batch, step)
             self._share.learn(len(live), len(batch))
-            taken += self.filling.take(batch, live, self._run_number(rung))
+            taken += self.filling.take(
+                batch,
+                live,
+                self._runs,
+                is_fallback=step.is_fallback,
+                facts=self._arranging.facts,
+            )
             at += len(batch)
         return taken
 
-    def _batch(self, *, first: bool) -> int:
+    def _batch(self, *, wanted: int) -> int:
         """Candidates to read live rows of: as few as fill the slate, where no two can be one tile."""
-        if first and not self._eligibility.has_groups:
-            return min(BATCH, self._share.enough_for(self.filling.missing))
-        return BATCH
+        if self._eligibility.has_groups or self.filling.caps is not None:
+            return BATCH
+        return min(BATCH, self._share.enough_for(wanted))
 
-    def _widen(self, source: Source, query: Query, reader: Reader) -> None:
+    # --- more of the same ----------------------------------------------------------------------
+
+    def _widen(self, step: Step, source: Source, query: Query) -> None:
         """Ask the index once more, for as many as the share of eligible products suggests."""
         found = len(self.filling.items)
         if self.filling.missing <= 0 or found == 0:
             return
         wider = replace(query, k=int(query.k * 1.5 * self.filling.limit / found))
         if wider.k <= MOST_FETCH:
-            self._take(source.candidates(wider, reader.answer(source.lookups(wider))), source.rung)
+            answers = self.shared.reader().answer(_of_store(source.lookups(wider)))
+            self._take_more(source.candidates(wider, answers), step)
 
-    def _top_up(self, source: Source, query: Query, reader: Reader) -> None:
+    def _top_up(self, step: Step, source: Source, query: Query) -> None:
         """Exact scans of what may be shown, until the slate is full or nothing is left."""
-        while self.filling.missing > 0:
-            within = self._eligibility.within(self.filling.groups, sensitive=False)
-            if within is None:
+        refused: set[Key] = set()
+        screens = self._arranging.screens
+        for _ in range(ROUNDS):
+            if self.filling.missing <= 0:
                 return
-            rest = replace(query, k=self.filling.missing)
-            answers = reader.answer(source.lookups(rest), within)
-            candidates = source.candidates(rest, answers)
-            if not self._take(candidates, source.rung) or len(candidates) < rest.k:
+            groups = self.filling.groups
+            within = self._eligibility.within(groups, sensitive=False, without=refused)
+            rest = replace(query, k=MOST_FETCH if screens else self.filling.missing)
+            lookups = _of_store(source.lookups(rest))
+            if within is None or not lookups:
+                return
+            candidates = source.candidates(rest, self.shared.reader().answer(lookups, within))
+            taken = self._take_more(candidates, step)
+            refused.update(candidate.key for candidate in candidates)
+            if len(candidates) < rest.k or not (taken or screens):
                 return
 
-    def _may_be_sensitive(self, rung: Rung) -> bool:
+    def _take_more(self, candidates: Sequence[Candidate], step: Step) -> int:
+        """What comes later is worth no more than what came before."""
+        items = self.filling.items
+        most = min((item.score for item in items), default=float("inf"))
+        lower = [replace(one, score=min(one.score, most)) for one in candidates]
+        return self._take(self.arranged(step, [(step.offers[0][0], lower)]), step)
+
+    def _may_be_sensitive(self, step: Step) -> bool:
         """Only where the shopper asked for the popular products of that very category."""
-        asked = self.ask.kind == "popular" and bool(self.ask.category)
-        return asked and rung is Rung.POPULAR_IN_CATEGORY
+        asked = self.ask.kind == "popular" and bool(self.ask.of.category)
+        return asked and step.sources == ("popular_in_category",)
 
-    def _run_number(self, rung: Rung) -> int | None:
-        run = None
-        if self.live is not None:
-            run = self.live.personal if rung in VECTOR_RUNGS else self.live.popular
-        return run.run if run else None
+
+def is_sparing(source: Source) -> bool:
+    """A blend of many lookups makes do with the neighbours that were worked out ahead."""
+    return source.rung is Rung.PERSONAL
+
+
+def store_settings(shared: Shared) -> Mapping[str, str]:
+    """What the live run's store wants set while it is asked."""
+    run = shared.personal
+    if run is None:
+        return {}
+    store: Store | Tuned = backends.store(run.store)
+    return store.settings(run.handle) if hasattr(store, "settings") else {}
+
+
+def _of_store(lookups: Sequence[Lookup]) -> list[Lookup]:
+    """The vectors among `lookups`: the shopper's own, else those of products."""
+    nearest: list[Lookup] = [one for one in lookups if isinstance(one, Nearest)]
+    return nearest or [one for one in lookups if isinstance(one, Neighbours)]

@@ -40,9 +40,9 @@ def event(vector, kind=EventKind.VIEW_ITEM, days=1.0, key=1) -> PastEvent:
     limit=st.integers(0, 12),
 )
 def test_a_slate_holds_each_live_group_once_in_order(keys, live, without, limit):
-    filling = Filling(limit=limit, first=Rung.PERSONAL)
+    filling = Filling(limit=limit)
     offered = ordered([candidate(key, -place) for place, key in enumerate(keys)], without=without)
-    filling.take(offered, {key: (f"p{key}", group) for key, group in live.items()}, run=1)
+    filling.take(offered, {key: (f"p{key}", group) for key, group in live.items()}, {"x": 1})
     shown = [item.key for item in filling.items]
     possible = {live[key] for key in keys if key in live and key not in without}
     assert len(shown) == min(limit, len(possible))

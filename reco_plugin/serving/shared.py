@@ -1,0 +1,176 @@
+"""What the slates of one page share: whatever was read for one is known to the others.
+
+It lives on the request, for as long as that, and for one shopper of one site. Without a request each
+slate has its own. Nothing here is kept for another page: live rows and history are of this moment.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reco_plugin import backends, clock, conf
+from reco_plugin.capture import interests
+from reco_plugin.capture.lifecycle import state_of
+from reco_plugin.pipeline import LiveRun, Reader
+from reco_plugin.pipeline.exposure import shown
+from reco_plugin.pipeline.facts import read_facts
+from reco_plugin.serving import pointers
+from reco_plugin.serving.asking import Circumstances
+from reco_plugin.serving.keys import key_of
+from reco_plugin.serving.past import Past
+from reco_plugin.serving.pointers import Pointers
+from reco_plugin.stores.base import Lending, PastEvent
+from reco_plugin.types import Floats, ItemFacts, Key, Shopper
+
+PURCHASES = 100
+"""Purchases that 'buy it again' looks back on."""
+
+Live = tuple[Any, Key]
+"""A live product, and the key of its group."""
+
+
+@dataclass(eq=False)
+class Shared:
+    """Everything that reads here may raise what a database raises: ask within a bounded window."""
+
+    using: str
+    site: int
+    shopper: Shopper | None
+    pointers: Pointers | None = None
+    groups: set[Key] = field(default_factory=set)
+    """Groups the page shows already."""
+    allowed: dict[int, Any] = field(default_factory=dict)
+    """What the catalogue allows for this request, by the catalogue's id."""
+    rows: dict[object, dict[Key, Live | None]] = field(default_factory=dict)
+    """Live rows that were read, by what they were read for."""
+    given_up: set[str] = field(default_factory=set)
+    """Sources that timed out: they are not tried for other slates of the page."""
+    past: Past | None = None
+    random: random.Random = field(default_factory=random.Random)
+    _reader: Reader | None = None
+    _vector: Floats | None = None
+    _has_vector: bool = False
+    _bought: tuple[PastEvent, ...] | None = None
+    _interests: tuple[tuple[str, str], ...] | None = None
+    _facts: dict[Key, ItemFacts | None] = field(default_factory=dict)
+    _vectors: dict[Key, Floats | None] = field(default_factory=dict)
+    _shown: dict[Key, int] = field(default_factory=dict)
+
+    @property
+    def is_known(self) -> bool:
+        """May anything be on record about this shopper?"""
+        return self.shopper is not None and not self.shopper.is_new
+
+    @property
+    def personal(self) -> LiveRun | None:
+        return self.pointers.personal if self.pointers else None
+
+    def reader(self) -> Reader:
+        """Reads which runs are live, unless that is known."""
+        if self._reader is None:
+            live = self.pointers or pointers.read(self.using, self.site)
+            self.pointers = live
+            model = backends.catalog().model
+            self._reader = Reader(
+                store=backends.store(live.personal.store) if live.personal else None,
+                runs=live,
+                to_key=lambda value: key_of(model, value),
+                using=self.using,
+                site=self.site,
+            )
+        return self._reader
+
+    def look_again(self) -> None:
+        """Read which runs are live, and forget what was read of those that were."""
+        self.pointers = pointers.read(self.using, self.site)
+        self._reader = self.past = self._vector = None
+        self._has_vector = False
+        self._vectors.clear()
+
+    # --- the shopper -------------------------------------------------------------------------
+
+    def read_past(self) -> Past | None:
+        """The newest RECO_HISTORY events, once; None where nothing can be on record."""
+        if self.past is None and self.shopper is not None and self.is_known:
+            limit = conf.settings.HISTORY
+            history = self.reader().history(self.shopper.id, limit)
+            self.past = Past(history=history, whole=len(history.events) < limit)
+        return self.past
+
+    def vector(self) -> Floats | None:
+        """(d,) the shopper's taste: the very same array each time."""
+        if not self._has_vector:
+            past, run = self.read_past(), self.reader().personal
+            self._vector = past.vector(run, clock.now()) if past and run else None
+            self._has_vector = True
+        return self._vector
+
+    def bought(self) -> tuple[PastEvent, ...]:
+        """Purchases further back than the past; nothing where the past tells it all."""
+        past = self.read_past()
+        if self._bought is None and past is not None and not past.whole:
+            assert self.shopper is not None
+            self._bought = self.reader().purchases(self.shopper.id, PURCHASES)
+        return self._bought or ()
+
+    def interests(self) -> tuple[tuple[str, str], ...]:
+        """What they said they like; nothing is read where nobody has said anything."""
+        self.reader()
+        some = self.pointers is not None and self.pointers.has_interests
+        if not some and not interests.written_here.is_set():
+            return ()
+        if self._interests is None:
+            self._interests = interests.of(self.shopper, self.site)
+        return self._interests
+
+    def shown(self, keys: Collection[Key]) -> Mapping[Key, int]:
+        """How often each was shown to the shopper lately, without a click."""
+        missing = set(keys) - self._shown.keys()
+        if missing and self.shopper is not None and self.is_known:
+            self._shown |= dict.fromkeys(missing, 0) | dict(
+                shown(self.shopper.id, missing, self.using)
+            )
+        return self._shown
+
+    # --- products ----------------------------------------------------------------------------
+
+    def facts(self, keys: Iterable[Key]) -> Mapping[Key, ItemFacts]:
+        """What the last sync knows of `keys` (and of others that were asked before)."""
+        missing = [key for key in keys if key not in self._facts]
+        if missing:
+            self._facts |= dict.fromkeys(missing)
+            try:
+                self._facts |= read_facts(missing, self.using)
+            except BaseException:
+                for key in missing:
+                    del self._facts[key]
+                raise
+        return {key: found for key, found in self._facts.items() if found is not None}
+
+    def vectors(self, keys: Iterable[Key]) -> Mapping[Key, Floats]:
+        """The live run's vectors of `keys`; none where the store lends none."""
+        reader = self.reader()
+        missing = [key for key in keys if key not in self._vectors]
+        if missing and reader.personal is not None and isinstance(reader.store, Lending):
+            found = reader.store.vectors_of(reader.personal.handle, missing)
+            self._vectors |= dict.fromkeys(missing) | dict(found)
+        return {key: found for key, found in self._vectors.items() if found is not None}
+
+
+def shared(found: Circumstances) -> Shared:
+    """What this page shares; made anew where there is no request to keep it on."""
+    shopper = found.shopper
+    made = Shared(
+        using=found.using,
+        site=found.site,
+        shopper=shopper,
+        pointers=pointers.recall(found.using, found.site),
+    )
+    if found.request is None:
+        return made
+    kept = state_of(found.request).shared
+    mine: Shared = kept.setdefault((found.using, found.site, shopper and shopper.id), made)
+    return mine
