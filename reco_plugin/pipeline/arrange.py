@@ -22,6 +22,9 @@ from reco_plugin.ranking.select import unique
 from reco_plugin.ranking.steer import steer
 from reco_plugin.types import Candidate, Context, Floats, ItemFacts, Key, KindShare, PlacementSpec
 
+TILES = 2
+"""Places that exploration may give away, for each tile of a slate: some turn out to be sold out."""
+
 Note = Callable[[str], object]
 Offers = Sequence[tuple[KindShare, Sequence[Candidate]]]
 
@@ -94,7 +97,8 @@ def arrange(
     kept, over = capped(arranged, material.facts, spec.caps) if spec.caps else (arranged, [])
     fresh = _rested(screen.passing(material.fresh), spec, material) if spec.explore > 0 else []
     screen.tell(note)
-    return unique([*explore(kept, fresh, spec.explore, reach=reach(size), rng=rng), *over])
+    chosen = explore(kept, fresh, spec.explore, reach=TILES * size, rng=rng)
+    return unique([*chosen, *over]) if over else chosen
 
 
 class _Screen:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from reco_plugin.ranking import fields
@@ -14,23 +13,36 @@ class Caps:
 
     def __init__(self, limits: Mapping[str, int]) -> None:
         self._limits = dict(limits)
-        self._taken: Counter[tuple[str, str]] = Counter()
+        self._taken: dict[tuple[str, str], int] = {}
 
     def __bool__(self) -> bool:
         return bool(self._limits)
 
     def room(self, facts: ItemFacts | None) -> bool:
         """May one more product with these facts be taken?"""
-        return all(
-            self._taken[field, value] < limit
-            for field, limit in self._limits.items()
-            for value in fields.said(facts, field)
-        )
+        return self._fits(self._values(facts))
 
     def take(self, facts: ItemFacts | None) -> None:
         """Count a product that was taken."""
-        for field in self._limits:
-            self._taken.update((field, value) for value in fields.said(facts, field))
+        self._count(self._values(facts))
+
+    def try_take(self, facts: ItemFacts | None) -> bool:
+        """Count a product if there is room for it; was there?"""
+        values = self._values(facts)
+        fits = self._fits(values)
+        if fits:
+            self._count(values)
+        return fits
+
+    def _values(self, facts: ItemFacts | None) -> list[tuple[str, str]]:
+        return [(field, value) for field in self._limits for value in fields.said(facts, field)]
+
+    def _fits(self, values: Sequence[tuple[str, str]]) -> bool:
+        return all(self._taken.get(value, 0) < self._limits[value[0]] for value in values)
+
+    def _count(self, values: Sequence[tuple[str, str]]) -> None:
+        for value in values:
+            self._taken[value] = self._taken.get(value, 0) + 1
 
 
 def capped(
@@ -41,10 +53,5 @@ def capped(
     kept: list[Candidate] = []
     over: list[Candidate] = []
     for candidate in candidates:
-        known = facts.get(candidate.key)
-        if caps.room(known):
-            caps.take(known)
-            kept.append(candidate)
-        else:
-            over.append(candidate)
+        (kept if caps.try_take(facts.get(candidate.key)) else over).append(candidate)
     return kept, over

@@ -10,11 +10,12 @@ sequential reward interactions", KDD 2020).
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
 from reco_plugin.ranking.select import unique
-from reco_plugin.types import Candidate
+from reco_plugin.types import Candidate, Key
 
 REASON = "explore"
 
@@ -27,42 +28,36 @@ def explore(
     reach: int,
     rng: random.Random,
 ) -> list[Candidate]:
-    """`ranked` with new products drawn from `fresh` in between: each of the first `reach` places is
-    given away with probability `share`, to any that is left of `fresh` with equal chances.
+    """`ranked` (each key once) with new products in between: each of the first `reach` places is given
+    away with probability `share`, to any that is left of `fresh` with equal chances.
 
     `Candidate.probability` of those places is the chance that this very product got this place, given
     the places before it. It is None where nothing was left to chance: without a share, once `fresh`
-    is used up, and beyond `reach`. What was drawn counts as found by the list it is in.
+    is used up, and beyond `reach`.
     """
-    left = unique(fresh)
-    share = min(1.0, share)
+    left, share = {one.key: one for one in unique(fresh)}, min(1.0, share)
     if share <= 0 or not left or not ranked:
         return list(ranked)
-    waiting = list(reversed(unique(ranked)))
-    rung, found = ranked[0].rung, list[Candidate]()
+    waiting, found = deque(ranked), list[Candidate]()
     while left and waiting and len(found) < reach:
         draws = rng.random() < share
-        chosen = left[rng.randrange(len(left))] if draws else waiting[-1]
-        chance = _chance(chosen, waiting[-1], left, share)
-        if draws:
-            chosen = replace(chosen, reason=REASON, rung=rung)
-        found.append(replace(chosen, probability=chance))
-        left = [one for one in left if one.key != chosen.key]
-        waiting = _without(waiting, chosen)
-    return found + waiting[::-1]
+        chosen = rng.choice(list(left.values())) if draws else waiting[0]
+        by_rank = (1.0 - share) if chosen.key == waiting[0].key else 0.0
+        by_draw = share / len(left) if chosen.key in left else 0.0
+        left.pop(chosen.key, None)
+        _drop(waiting, chosen.key)
+        if draws:  # it counts as found by the list it is in: exploration is no fallback
+            chosen = replace(chosen, reason=REASON, rung=ranked[0].rung)
+        found.append(replace(chosen, probability=by_rank + by_draw))
+    return [*found, *waiting]
 
 
-def _chance(
-    chosen: Candidate, following: Candidate, left: Sequence[Candidate], share: float
-) -> float:
-    """Drawn or not: a new product that was next anyway could have come either way."""
-    by_rank = (1.0 - share) if chosen.key == following.key else 0.0
-    is_new = any(one.key == chosen.key for one in left)
-    return by_rank + (share / len(left) if is_new else 0.0)
-
-
-def _without(waiting: list[Candidate], chosen: Candidate) -> list[Candidate]:
-    if waiting[-1].key == chosen.key:
-        waiting.pop()
-        return waiting
-    return [one for one in waiting if one.key != chosen.key]
+def _drop(waiting: deque[Candidate], key: Key) -> None:
+    """A product that was drawn does not come again where it was ranked."""
+    if waiting[0].key == key:
+        waiting.popleft()
+        return
+    for candidate in waiting:
+        if candidate.key == key:
+            waiting.remove(candidate)
+            return

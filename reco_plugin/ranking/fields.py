@@ -8,7 +8,7 @@ is a shoe, and shares nothing with a product of 'Women > Hats'.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -25,15 +25,12 @@ def said(facts: ItemFacts | None, field: str) -> frozenset[str]:
     'adult' is never unknown: what nobody marked as adult is not.
     """
     if field == "adult":
-        return frozenset({"yes" if is_yes(_attribute(facts, field)) else "no"})
+        return _yes_or_no(_attribute(facts, field))
     if facts is None:
         return NOTHING
-    if field == "category":
-        return leaves(facts.categories)
-    if field == "tag":
-        return frozenset(map(folded, facts.tags))
-    found = _single(facts, field)
-    return frozenset({found}) if found else NOTHING
+    if field in _READ:
+        return _READ[field](facts)
+    return _texts((_attribute(facts, field),))
 
 
 def echoes(facts: ItemFacts | None, field: str) -> frozenset[str]:
@@ -102,13 +99,29 @@ def _above(path: str) -> list[str]:
     return [SEPARATOR.join(names[:depth]) for depth in range(1, len(names))]
 
 
-def _single(facts: ItemFacts, field: str) -> str:
-    if field == "brand":
-        return folded(facts.brand)
-    if field == "price":
-        return "" if facts.price is None else repr(float(facts.price))
-    return _attribute(facts, field)
-
-
 def _attribute(facts: ItemFacts | None, field: str) -> str:
-    return folded(facts.attributes.get(field, "")) if facts else ""
+    """A shop may have said numbers and truth values where texts are meant."""
+    value: Any = facts.attributes.get(field) if facts else None
+    return "" if value is None else str(value)
+
+
+@lru_cache(maxsize=4096)
+def _texts(values: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(found for value in values if (found := folded(value)))
+
+
+@lru_cache(maxsize=64)
+def _yes_or_no(value: str) -> frozenset[str]:
+    return frozenset({"yes" if is_yes(value) else "no"})
+
+
+def _price(facts: ItemFacts) -> frozenset[str]:
+    return NOTHING if facts.price is None else frozenset({repr(float(facts.price))})
+
+
+_READ: Mapping[str, Callable[[ItemFacts], frozenset[str]]] = {
+    "brand": lambda facts: _texts((facts.brand,)),
+    "category": lambda facts: leaves(facts.categories),
+    "tag": lambda facts: _texts(facts.tags),
+    "price": _price,
+}
