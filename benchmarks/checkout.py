@@ -2,7 +2,8 @@
 
 Processes of the same shape, in turn, on databases of their own on one server. Timed is what the shopper
 waits for: the POST that places the order, until its response is complete. How long the worker was held
-after that is told apart. Two processes that run the very same code differ by a few per cent, each time by
+after that is told apart, and how many Python functions were entered before: a count that no noise moves.
+Two processes that run the very same code differ by a few per cent, each time by
 others (where their memory came to lie), so that several pairs are started; a second shop without us says
 in each note what the same measurement makes of no difference at all.
 """
@@ -48,7 +49,7 @@ class Fault:
 
 
 def run(bench: Bench) -> Iterator[Row]:
-    """Four rows for each fault: median, slowest, outcome, and how long the worker was held."""
+    """Five rows for each fault: median, slowest, calls, how long the worker was held, and the outcome."""
     shifts, rounds = (2, 1) if bench.quick else (SHIFTS, 5)
     with server(), _databases() as urls, bench.progress(len(FAULTS), "faults") as bar:
         for fault in FAULTS:
@@ -74,6 +75,7 @@ def _measure(fault: Fault, urls: dict[str, str], shifts: int, rounds: int) -> It
     worked = [_shift(fault, urls, rounds) for _ in range(shifts)]
     yield _median(fault.name, worked)
     yield _slowest(fault.name, worked)
+    yield _calls(fault.name, worked)
     yield _held(fault.name, worked)
     yield _outcomes(fault.name, worked)
 
@@ -85,6 +87,8 @@ class Shift:
     orders: list[dict[str, Any]]
     grown: dict[str, list[int]]
     """Orders and lines by which each shop's tables have grown."""
+    calls: dict[str, int]
+    """Python functions entered until the answer to one order was complete."""
 
     def waited(self, till: str) -> list[float]:
         """Seconds."""
@@ -110,11 +114,12 @@ def _shift(fault: Fault, urls: dict[str, str], rounds: int) -> Shift:
         before = {name: till("placed") for name, till in tills.items()}
         orders = [_turn(tills, turn) for turn in range(rounds * ROUND)]
         after = {name: till("placed") for name, till in tills.items()}
+        calls = {name: till("calls") for name, till in tills.items()}
     grown = {
         name: [late - early for early, late in zip(before[name], after[name], strict=True)]
         for name in tills
     }
-    return Shift(orders=orders, grown=grown)
+    return Shift(orders=orders, grown=grown, calls=calls)
 
 
 def _turn(tills: dict[str, Callable[[str], Any]], turn: int) -> dict[str, Any]:
@@ -166,6 +171,13 @@ def _compared(
         unit="ms",
         note=f"shifts {ratios[0]:.2f} to {ratios[-1]:.2f}; without beside without {same:.2f}{note}",
     )
+
+
+def _calls(name: str, worked: Sequence[Shift]) -> Row:
+    mine, bare = (
+        statistics.median(shift.calls[till] for shift in worked) for till in ("with", "without")
+    )
+    return Row.at_most(f"{name}: calls until the answer", mine, bare, MEDIAN, unit="calls")
 
 
 def _held(name: str, worked: Sequence[Shift]) -> Row:
