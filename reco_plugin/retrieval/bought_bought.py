@@ -16,7 +16,7 @@ class BoughtBought(BehaviourSource):
     name: ClassVar[str] = "bought_bought"
     relation: ClassVar[str] = "bought_bought"
     says: ClassVar[str] = "bought_after"
-    goes_by: ClassVar[frozenset[str]] = frozenset({"anchors", "cart", "events", "bought"})
+    goes_by: ClassVar[frozenset[str]] = frozenset({"anchors", "cart", "events", "now"})
 
     def anchors(self, query: Query) -> tuple[Key, ...]:
         return basket(query)

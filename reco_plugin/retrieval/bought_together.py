@@ -16,7 +16,7 @@ class BoughtTogether(BehaviourSource):
     name: ClassVar[str] = "bought_together"
     relation: ClassVar[str] = "bought_together"
     says: ClassVar[str] = "bought_with"
-    goes_by: ClassVar[frozenset[str]] = frozenset({"anchors", "cart", "events", "bought"})
+    goes_by: ClassVar[frozenset[str]] = frozenset({"anchors", "cart", "events", "now"})
 
     def anchors(self, query: Query) -> tuple[Key, ...]:
         return basket(query)

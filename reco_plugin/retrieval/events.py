@@ -62,7 +62,7 @@ def basket(query: Query) -> tuple[Key, ...]:
 
 
 def _just_ordered(query: Query) -> tuple[Key, ...]:
-    bought = purchases(query)
+    bought = of_kind(query.events, {EventKind.PURCHASE})
     if not bought or query.now is None or query.now - bought[0].occurred_at > AFTER_ORDER:
         return ()
     since = bought[0].occurred_at - AFTER_ORDER

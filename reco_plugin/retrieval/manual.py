@@ -14,7 +14,7 @@ class Manual:
 
     name: ClassVar[str] = "manual"
     rung: ClassVar[Rung] = Rung.CONTEXTUAL
-    goes_by: ClassVar[frozenset[str]] = frozenset({"anchors", "cart", "events", "bought"})
+    goes_by: ClassVar[frozenset[str]] = frozenset({"anchors", "cart", "events", "now"})
 
     def lookups(self, query: Query) -> tuple[Lookup, ...]:
         return tuple(Linked(key=key) for key in basket(query))

@@ -21,7 +21,7 @@ from reco_plugin.retrieval.base import (
     Related,
     segment_of,
 )
-from reco_plugin.retrieval.events import WANTED, purchases, recent
+from reco_plugin.retrieval.events import WANTED, recent
 from reco_plugin.retrieval.fusion import Offer, fuse
 from reco_plugin.types import Candidate, EventKind, Key, Rung
 
@@ -50,7 +50,7 @@ class Way:
 class Personal:
     name: ClassVar[str] = "personal"
     rung: ClassVar[Rung] = Rung.PERSONAL
-    goes_by: ClassVar[frozenset[str]] = frozenset({"vector", "events", "bought", "interests"})
+    goes_by: ClassVar[frozenset[str]] = frozenset({"vector", "events", "interests"})
 
     def lookups(self, query: Query) -> tuple[Lookup, ...]:
         return tuple(dict.fromkeys(way.lookup for way in _ways(query)))
@@ -77,7 +77,7 @@ class Personal:
 def _ways(query: Query) -> Iterator[Way]:
     if query.vector is not None:
         yield Way(lookup=Nearest(vector=query.vector, k=query.k), weight=TASTE, reason="taste")
-    bought = recent(purchases(query), {EventKind.PURCHASE}, most=LAST)
+    bought = recent(query.events, {EventKind.PURCHASE}, most=LAST)
     yield from _after("bought_bought", "bought_after", bought)
     looked = recent(query.events, WANTED - {EventKind.PURCHASE}, without=bought, most=LAST)
     yield from _after("viewed_viewed", "viewed_after", looked)

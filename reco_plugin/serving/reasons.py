@@ -7,7 +7,7 @@ dates and count no days.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -15,9 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from reco_plugin import backends, conf
 from reco_plugin.catalog.base import SEPARATOR
-from reco_plugin.models import Item
 from reco_plugin.retrieval.facets import Facet
-from reco_plugin.serving.keys import key_of
 from reco_plugin.types import Key, SlateItem
 
 ABOUT_A_PRODUCT: Mapping[str, Any] = MappingProxyType(
@@ -93,7 +91,7 @@ def of_facet(facet: Facet) -> str:
 def sentence(item: SlateItem, titles: Mapping[Key, str] = MappingProxyType({})) -> str:
     """Why `item` is shown, in the language in force; '' where there is nothing true to say.
 
-    `titles` are those of products that may be named (see `titles_of`), by key.
+    `titles` are those of products that may be named, by key; see `names`.
     """
     word, _colon, about = item.reason.partition(":")
     if word in ABOUT_A_PRODUCT:
@@ -109,30 +107,6 @@ def names(reason: str) -> str:
     """The key, as text, of the product that a reason names; '' where it names none."""
     word, _colon, about = reason.partition(":")
     return about if word in ABOUT_A_PRODUCT else ""
-
-
-def titles_of(items: Iterable[SlateItem], using: str, known: Iterable[Any] = ()) -> dict[Key, str]:
-    """Titles of the products that the reasons of `items` name, in at most one statement.
-
-    `known` are products at hand, such as the page's own: they need not be read. Sensitive products
-    and those that are gone have no title here.
-    """
-    catalog = backends.catalog()
-    wanted = {names(item.reason) for item in items} - {""}
-    at_hand = {str(product.pk): product for product in known}
-    found = {product.pk: product for text, product in at_hand.items() if text in wanted}
-    keys = [key_of(catalog.model, text) for text in sorted(wanted - at_hand.keys())]
-    found |= {
-        product.pk: product for product in _read([key for key in keys if key is not None], using)
-    }
-    return {key: str(catalog.value(product, "title") or product) for key, product in found.items()}
-
-
-def _read(keys: Sequence[Key], using: str) -> list[Any]:
-    if not keys:
-        return []
-    items = Item.objects.using(using).filter(pk__in=list(keys), sensitive=False)
-    return [item.product for item in items.select_related("product")]
 
 
 def _of_product(word: str, about: str, titles: Mapping[Key, str]) -> str:
@@ -158,5 +132,4 @@ def is_sensitive(path: str) -> bool:
 
 def _holds(word: str, item: SlateItem) -> bool:
     """Is it still so of the live row? A price may have risen since the list was made."""
-    asked = getattr(backends.catalog(), "on_sale", None)
-    return word != "on_sale" or asked is None or asked(item.product) is not False
+    return word != "on_sale" or backends.catalog().on_sale(item.product)

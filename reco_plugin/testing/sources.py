@@ -108,8 +108,10 @@ class SourceConformance:
         assert self.source.lookups(query) == self.source.lookups(query)
         assert len(set(self.source.lookups(query))) == len(self.source.lookups(query))
 
-    def test_goes_by_nothing_else(self) -> None:
-        query = full_query()
+    @pytest.mark.parametrize("bare", [(), ("anchors",), ("anchors", "cart")])
+    def test_goes_by_nothing_else(self, bare: tuple[str, ...]) -> None:
+        emptied: dict[str, Any] = dict.fromkeys(bare, ())
+        query = replace(full_query(), **emptied)
         blank = Query(k=query.k)
         others: dict[str, Any] = {
             field.name: getattr(blank, field.name)
