@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from reco_plugin.capture import track as track
     from reco_plugin.catalog import Catalog as Catalog
     from reco_plugin.catalog import OrderMapping as OrderMapping
+    from reco_plugin.serving.order import order_by_relevance as order_by_relevance
     from reco_plugin.serving.recommend import arecommend as arecommend
     from reco_plugin.serving.recommend import recommend as recommend
 
 __version__ = "0.1.0"
-__all__ = ["Catalog", "OrderMapping", "arecommend", "recommend", "track"]
+__all__ = ["Catalog", "OrderMapping", "arecommend", "order_by_relevance", "recommend", "track"]
 
 _HOME = {
     "Catalog": "reco_plugin.catalog",
     "OrderMapping": "reco_plugin.catalog",
     "arecommend": "reco_plugin.serving",
+    "order_by_relevance": "reco_plugin.serving",
     "recommend": "reco_plugin.serving",
     "track": "reco_plugin.capture",
 }

@@ -13,21 +13,21 @@ from django.db import Error
 from django.db.models import Model, OrderBy, QuerySet
 from django.http import HttpRequest
 
-from reco_plugin import backends, capture, clock, conf, outages
+from reco_plugin import backends, clock, conf, outages
 from reco_plugin.bounded import savepoint
 from reco_plugin.breaker import State, breaker
 from reco_plugin.exceptions import StoreError
-from reco_plugin.models import RankedList
 from reco_plugin.outages import in_words
 from reco_plugin.pipeline import LiveRun
+from reco_plugin.retrieval import Ranked
 from reco_plugin.retrieval.base import chain
-from reco_plugin.serving import pointers
-from reco_plugin.serving.keys import key_of
+from reco_plugin.serving.asking import circumstances
 from reco_plugin.serving.past import Past
 from reco_plugin.serving.reads import Allowance, Unavailable, bounded
 from reco_plugin.serving.relevance import NOTHING, Ranking, Relevance, guarded
+from reco_plugin.serving.shared import Shared, shared
 from reco_plugin.stores import keys as shop_keys
-from reco_plugin.stores.base import History, Ordering, Scoring, Within
+from reco_plugin.stores.base import Ordering, Scoring, Store, Within
 from reco_plugin.types import Floats, Key, Shopper
 
 logger = logging.getLogger(__name__)
@@ -143,38 +143,35 @@ class _Asked:
     def _read(self, using: str) -> Scoring | None:
         """The shop's own code (user, site, category) runs outside our bounded reads, which are undone."""
         with savepoint(conf.settings.DATABASE):
-            shopper = self.shopper or (capture.identify(self.request) if self.request else None)
-            site = backends.site(self.request) if self.site is None else self.site
-            path = backends.catalog().category_path(self.category)
-        with bounded(conf.settings.DATABASE, Allowance(conf.settings.STATEMENT_TIMEOUT_MS)):
-            live = pointers.recall(conf.settings.DATABASE, site)
-            if live is None:
-                live = pointers.read(conf.settings.DATABASE, site)
-            personal = self._personal(live.personal, shopper, using)
-            return personal or self._popular(live.popular, path, using)
+            found = circumstances(
+                request=self.request, shopper=self.shopper, category=self.category, cart=()
+            )
+        found = found if self.site is None else replace(found, site=self.site)
+        page = shared(found)
+        with bounded(found.using, Allowance(conf.settings.STATEMENT_TIMEOUT_MS)):
+            return self._personal(page, using) or _popular(page, found.category, using)
 
-    # --- a shopper whose taste is known -------------------------------------------------------
-
-    def _personal(self, run: LiveRun | None, shopper: Shopper | None, using: str) -> Scoring | None:
-        given_up = breaker("vectors", conf.settings.DATABASE).state is State.OPEN
-        if run is None or shopper is None or shopper.is_new or given_up:
+    def _personal(self, page: Shared, using: str) -> Scoring | None:
+        """What the shopper did is read once for the whole page."""
+        reader = page.reader()
+        if breaker("vectors", page.using).state is State.OPEN or not page.is_known:
             return None
-        store = backends.store(run.store)
-        history = self._known(store.history(run.handle, shopper.id, conf.settings.HISTORY))
-        vector = Past(history=history, whole=True).vector(run, self.as_of or clock.now())
-        if vector is None:
+        vector = page.vector() if self.as_of is None else self._vector_then(page)
+        if vector is None or reader.personal is None or reader.store is None:
             return None
-        if isinstance(store, Ordering) and using == conf.settings.DATABASE:
-            return store.ordering(run.handle, vector)
-        return self._nearest(run, vector, using)
+        if isinstance(reader.store, Ordering) and using == page.using:
+            return reader.store.ordering(reader.personal.handle, vector)
+        return self._nearest(reader.store, reader.personal, vector, using)
 
-    def _known(self, history: History) -> History:
-        if self.as_of is None:
-            return history
-        before = (event for event in history.events if event.occurred_at <= self.as_of)
-        return replace(history, events=tuple(before))
+    def _vector_then(self, page: Shared) -> Floats | None:
+        past, run = page.read_past(), page.personal
+        if past is None or run is None or self.as_of is None:
+            return None
+        before = (each for each in past.history.events if each.occurred_at <= self.as_of)
+        known = replace(past.history, events=tuple(before))
+        return Past(history=known, whole=past.whole).vector(run, self.as_of)
 
-    def _nearest(self, run: LiveRun, vector: Floats, using: str) -> Scoring | None:
+    def _nearest(self, store: Store, run: LiveRun, vector: Floats, using: str) -> Scoring | None:
         """Of a store that is no part of the shop's query: the best of the queryset, by name."""
         query = self.queryset.order_by().values("pk").query
         try:
@@ -182,23 +179,16 @@ class _Asked:
         except EmptyResultSet:
             return None
         within = Within(sql=sql, params=tuple(params))
-        store = backends.store(run.store)
         found = store.nearest(run.handle, vector, DEPTH, within=within)
         return _by_name([scored.key for scored in found], using)
 
-    # --- a shopper of whom nothing is known ---------------------------------------------------
 
-    def _popular(self, run: LiveRun | None, path: str, using: str) -> Scoring | None:
-        if run is None:
-            return None
-        segments = (*chain(path), "")
-        rows = RankedList.objects.using(conf.settings.DATABASE).filter(
-            run_id=run.run, segment__in=segments
-        )
-        lists = dict(rows.values_list("segment", "keys"))
-        model = backends.catalog().model
-        keys = (key_of(model, key) for part in segments for key in lists.get(part, ()))
-        return _by_name([key for key in dict.fromkeys(keys) if key is not None][:DEPTH], using)
+def _popular(page: Shared, category: str, using: str) -> Scoring | None:
+    """The narrowest category first, then its ancestors, then the whole shop."""
+    asked = [Ranked(segment=path) for path in (*chain(category), "")]
+    answers = page.reader().answer(asked)
+    keys = (scored.key for lookup in asked for scored in answers.get(lookup, ()))
+    return _by_name(list(dict.fromkeys(keys))[:DEPTH], using)
 
 
 def _by_name(keys: Sequence[Key], using: str) -> Scoring | None:

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from testapp.models import Category, Product, StockRecord
 
-from reco_plugin import backends
+from reco_plugin import backends, order_by_relevance, recommend
+from reco_plugin.capture import identify
 from reco_plugin.serving import pointers
-from reco_plugin.serving.order import order_by_relevance
 from reco_plugin.stores.base import Handle
 from reco_plugin.types import EventKind, Shopper
 
@@ -148,11 +148,20 @@ def test_a_request_tells_who_asks(shop):
     user = type("User", (), {"pk": "u", "is_authenticated": True})()
     request = ss.request()
     request.user = user
-    from reco_plugin.capture import identify
-
     shopper = identify(request)
     shop.did(EventKind.VIEW_ITEM, shop.products[11], shopper=shopper)
     assert numbers(shop, order_by_relevance(everything(), request))[0] in (10, 11, 12)
+
+
+def test_a_page_that_knows_its_shopper_already_pays_nothing_more(shop):
+    request = ss.request()
+    request.user = type("User", (), {"pk": "u", "is_authenticated": True})()
+    shop.did(EventKind.VIEW_ITEM, shop.products[11], shopper=identify(request))
+    recommend("personal", request=request, limit=4)
+    with CaptureQueriesContext(connection) as captured:
+        assert numbers(shop, order_by_relevance(everything(), request))[0] in (10, 11, 12)
+    reading = [query["sql"] for query in captured if " FROM " in query["sql"]]
+    assert len(reading) == (2 if backends.store().name == "numpy" else 1)
 
 
 @pytest.mark.parametrize(
