@@ -23,7 +23,9 @@ PRODUCT_TABLES = {
     "reco_impression",
     "reco_interaction",
     "reco_item",
+    "reco_manual_link",
     "reco_neighbours",
+    "reco_related",
 }
 
 
@@ -47,6 +49,7 @@ def test_keys_are_of_the_products_own_type(shop: str, told: dict[str, Any]) -> N
     found = columns(told, "product_id")
     assert set(found) == PRODUCT_TABLES
     assert set(found.values()) == {COLUMN_TYPES[shop]}
+    assert columns(told, "target_id") == {"reco_manual_link": COLUMN_TYPES[shop]}
 
 
 def test_the_way_back_leaves_nothing(told: dict[str, Any]) -> None:
