@@ -19,9 +19,10 @@ from reco_plugin.jobs.running.now import run_now
 from reco_plugin.jobs.running.work import Work
 from reco_plugin.models import Related, Run, RunStatus
 from reco_plugin.stores.base import Progress
-from reco_plugin.trainers import together
 from reco_plugin.trainers.occasions import Occasions, occasions, visit_numbers
+from reco_plugin.trainers.pairs import Config
 from reco_plugin.trainers.related import RelatedLists
+from reco_plugin.trainers.together import together
 from reco_plugin.types import IdMap
 
 KIND = "behaviour"
@@ -94,7 +95,7 @@ def bought(log: EventLog) -> Occasions:
 
 def _together(baskets: Occasions, config: Mapping[str, Any], progress: Progress) -> RelatedLists:
     wanted = {name: config[name] for name in ("shoppers", "support", "confidence")}
-    return together.together(baskets, together.Config(**wanted), progress)
+    return together(baskets, progress=progress).lists(Config(**wanted))
 
 
 def _publish(run: Run, log: EventLog, lists: Mapping[str, RelatedLists], work: Work) -> None:

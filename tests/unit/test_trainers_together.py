@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reco_plugin.trainers import together as module
 from reco_plugin.trainers.occasions import Occasions, occasions, visit_numbers
-from reco_plugin.trainers.together import Config, together
+from reco_plugin.trainers.pairs import Config
+from reco_plugin.trainers.related import RelatedLists
+from reco_plugin.trainers.together import blocks_of, together
 
 MINUTE = 60_000_000
 
@@ -23,7 +24,11 @@ def baskets(*rows: tuple[int, list[int]], n_items: int = 6) -> Occasions:
     return occasions(who, what, number, n_items=n_items)
 
 
-def as_dict(found: module.RelatedLists) -> dict[int, list[int]]:
+def lists(found: Occasions, config: Config | None = None) -> RelatedLists:
+    return together(found).lists(config or Config())
+
+
+def as_dict(found: RelatedLists) -> dict[int, list[int]]:
     return {row: found.items[part].tolist() for row, part in found}
 
 
@@ -34,7 +39,7 @@ def test_a_visit_ends_with_half_an_hour_of_silence():
 
 
 def test_the_figures_of_a_pair():
-    found = together(baskets(*[(who, [0, 1]) for who in range(4)], (4, [0]), (5, [2]), (6, [2])))
+    found = lists(baskets(*[(who, [0, 1]) for who in range(4)], (4, [0]), (5, [2]), (6, [2])))
     assert as_dict(found) == {0: [1], 1: [0]}
     assert found.facts["support"].tolist() == [4, 4]
     assert found.facts["confidence"].tolist() == [0.8, 1.0]
@@ -44,20 +49,22 @@ def test_the_figures_of_a_pair():
 
 def test_what_one_person_repeats_is_nobodys_business():
     many = [(0, [0, 1]) for _ in range(50)] + [(1, [0, 1]), (2, [2, 3]), (3, [2, 3]), (4, [2, 3])]
-    found = together(baskets(*many))
+    found = lists(baskets(*many))
     assert as_dict(found) == {2: [3], 3: [2]}
 
 
 def test_a_basket_of_everything_says_nothing():
     rows = [(who, list(range(6))) for who in range(9)] + [(9 + who, [0, 1]) for who in range(3)]
-    assert as_dict(together(baskets(*rows), Config(largest=5))) == {0: [1], 1: [0]}
+    assert as_dict(together(baskets(*rows), largest=5).lists(Config())) == {0: [1], 1: [0]}
 
 
 def test_no_basket_no_list():
-    assert len(together(baskets())) == 0
+    assert len(lists(baskets())) == 0
 
 
-@pytest.mark.parametrize("wrong", [{"score": "lift"}, {"support": 0}, {"confidence": 2.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"temper": 2.0}, {"support": 0}, {"confidence": 2.0}, {"prior": -1}]
+)
 def test_nonsense_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Config(**wrong)
@@ -68,8 +75,8 @@ _ROWS = st.lists(
 )
 
 
-@given(_ROWS, st.integers(1, 4), st.sampled_from(module.SCORES))
-def test_every_pair_that_is_told_has_its_shoppers_and_no_other_is(rows, floor, score):
+@given(_ROWS, st.integers(1, 4), st.sampled_from((0.0, 0.25, 0.5)))
+def test_every_pair_that_is_told_has_its_shoppers_and_no_other_is(rows, floor, temper):
     rows.sort(key=lambda row: row[0])
     who, support = defaultdict(set), defaultdict(int)
     alone = defaultdict(int)
@@ -79,9 +86,8 @@ def test_every_pair_that_is_told_has_its_shoppers_and_no_other_is(rows, floor, s
         for pair in itertools.permutations(set(items), 2):
             who[pair].add(shopper)
             support[pair] += 1
-    found = together(
-        baskets(*rows), Config(support=floor, shoppers=floor, confidence=0.0, score=score)
-    )
+    config = Config(support=floor, shoppers=floor, confidence=0.0, temper=temper)
+    found = lists(baskets(*rows), config)
     told = {
         (row, int(found.items[at])): at
         for row, part in found
@@ -100,8 +106,8 @@ def test_every_pair_that_is_told_has_its_shoppers_and_no_other_is(rows, floor, s
 def test_the_size_of_a_block_changes_nothing(rows):
     rows.sort(key=lambda row: row[0])
     many = baskets(*rows)
-    whole = next(module.pair_blocks(many), None)
-    parts = list(module.pair_blocks(many, 1))
+    whole = next(blocks_of(many), None)
+    parts = list(blocks_of(many, 1))
     for name in ("support", "repeats"):
         one = getattr(whole, name).toarray()
         assert (np.vstack([getattr(part, name).toarray() for part in parts]) == one).all()
