@@ -41,6 +41,7 @@ def test_the_list_says_what_stands_where_and_what_cannot_be_used(mine):
     Placement.objects.filter(slug="home_trending").update(min_items=90)
     Placement.objects.create(slug="broken", kinds=7)
     lines = run().splitlines()
+    assert run("list").splitlines() == lines
     assert lines[0].split() == ["page", "order", "name", "kinds", "products", "active", "from"]
     by_name = {line.split()[2]: line.split() for line in lines[1:] if line[0] not in "! "}
     assert by_name["mine"] == ["home", "5", "mine", "popular:2", "1-8", "yes", "own"]
@@ -55,7 +56,7 @@ def test_the_list_says_what_stands_where_and_what_cannot_be_used(mine):
 
 def test_what_is_exported_comes_back_the_same(mine, tmp_path: Path):
     path = tmp_path / "placements.json"
-    run("export", "--output", str(path))
+    run("export", str(path))
     before = dict(placements.in_force(1))
     assert json.loads(run("export")) == json.loads(path.read_text())
     Placement.objects.all().delete()
@@ -67,7 +68,7 @@ def test_what_is_exported_comes_back_the_same(mine, tmp_path: Path):
 
 def test_an_import_into_another_site(mine, tmp_path: Path):
     path = tmp_path / "placements.json"
-    run("export", "--output", str(path))
+    run("export", str(path))
     run("--site", "2", "import", str(path))
     assert placements.in_force(2)["mine"] == placements.in_force(1)["mine"]
 

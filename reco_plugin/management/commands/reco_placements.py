@@ -30,8 +30,9 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object per line")
         parser.set_defaults(dry_run=False, action="list")
         actions = parser.add_subparsers(dest="action", title="actions")
+        actions.add_parser("list", help="where they stand, and what fills them")
         export = actions.add_parser("export", help="write them as JSON")
-        export.add_argument("--output", type=Path, help="to this file instead of the screen")
+        export.add_argument("file", nargs="?", default="-", help="the file; the screen without")
         take = actions.add_parser("import", help="read such a JSON; all of it, or nothing")
         take.add_argument("file", help="the file, or - for what is piped in")
         create = actions.add_parser("create", help="a row for each that comes with the app")
@@ -71,10 +72,10 @@ class Command(BaseCommand):
             self.stderr.write(f"{name} is left out: {note}")
         kept = [spec for spec in found.values() if spec.slug not in found.notes]
         text = exchange.exported(sorted(kept, key=lambda spec: (spec.page, spec.order, spec.slug)))
-        if options["output"]:
-            options["output"].write_text(text + "\n", encoding="utf-8")
-        else:
+        if options["file"] == "-":
             self.stdout.write(text)
+        else:
+            Path(options["file"]).write_text(text + "\n", encoding="utf-8")
 
     def _import(self, site: int, options: dict[str, Any]) -> None:
         is_piped = options["file"] == "-"
