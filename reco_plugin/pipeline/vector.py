@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,21 @@ from reco_plugin import conf
 from reco_plugin.datasets.weights import EventWeights
 from reco_plugin.stores.base import History, PastEvent
 from reco_plugin.trainers.foldin import RECENCY, fold_in, mean_norm
-from reco_plugin.types import EventKind, Floats
+from reco_plugin.types import EventKind, Floats, Key
+
+TURNED_DOWN = frozenset({EventKind.REFUND, EventKind.DISMISS_ITEM})
+"""Kinds after which nothing that the shopper did before speaks for the product any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What one event tells."""
+
+    vector: Floats
+    strength: float
+    at: dt.datetime
+    undone_at: dt.datetime | None
+    """When the product was sent back or dismissed, if this event had spoken for it."""
 
 
 def personal_vector(
@@ -31,56 +46,75 @@ def personal_vector(
     rescaled to `norm`) or 'trained': the run's own vector, in which events after `learnt_at` are
     blended by their share of the weight of the whole history, so that news always counts.
     `config["recency"]` is the weight of an event relative to the next newer one.
+
+    What was sent back, cancelled or dismissed speaks against a product, and what was done before then
+    no longer speaks for it: it and its like step back, also where the run has learnt otherwise.
     """
     known = EventWeights.from_settings().weights if weights is None else weights
-    recency = float(config.get("recency", RECENCY))
-    events, strengths = _strengths(history.events, known, recency, now)
-    if config.get("shopper_vector") != "trained" or history.vector is None:
-        if not events:
-            return history.vector
-        return _fold([event.vector for event in events], strengths, norm)
-    news = [learnt_at is not None and event.occurred_at > learnt_at for event in events]
-    if not any(news):
+    told = list(_told(history.events, known, float(config.get("recency", RECENCY)), now))
+    if config.get("shopper_vector") == "trained" and history.vector is not None:
+        return _brought_up_to_date(history.vector, told, learnt_at, norm)
+    told = [one for one in told if one.undone_at is None]
+    if not any(one.strength > 0 for one in told):
         return history.vector
-    return _blend(history.vector, events, strengths, np.array(news), norm)
+    return _fold([one.vector for one in told], [one.strength for one in told], norm)
 
 
-def _blend(
-    trained: Floats,
-    events: Sequence[PastEvent],
-    strengths: npt.NDArray[Any],
-    news: npt.NDArray[np.bool_],
-    norm: float,
+def _brought_up_to_date(
+    trained: Floats, told: Sequence[_Told], learnt_at: dt.datetime | None, norm: float
 ) -> Floats:
-    known = max(float(np.abs(strengths[~news]).sum()), float(np.abs(strengths).max()))
-    recent = [event.vector for event, is_new in zip(events, news, strict=True) if is_new]
+    if learnt_at is None:
+        return trained
+    news = list(_news(told, learnt_at))
+    if not news:
+        return trained
+    old = sum(abs(one.strength) for one in told if one.at <= learnt_at)
+    vectors, strengths = [vector for vector, _ in news], [strength for _, strength in news]
+    known = max(old, *(abs(one.strength) for one in told))
     unit = trained / max(float(np.linalg.norm(trained)), 1e-12)
-    scale = mean_norm(np.stack([vector for vector in recent if vector is not None]))
-    return _fold(
-        [unit * scale, *recent],
-        np.append(known, strengths[news]),
-        norm or float(np.linalg.norm(trained)),
-    )
+    scale = mean_norm(np.stack(vectors))
+    rest = norm or float(np.linalg.norm(trained))
+    return _fold([unit * scale, *vectors], [known, *strengths], rest)
 
 
-def _strengths(
+def _news(told: Sequence[_Told], learnt_at: dt.datetime) -> Iterator[tuple[Floats, float]]:
+    """What the run does not know, and the opposite of what it knows and no longer holds."""
+    for one in told:
+        if one.undone_at is None:
+            if one.at > learnt_at:
+                yield one.vector, one.strength
+        elif one.at <= learnt_at < one.undone_at:
+            yield one.vector, -one.strength
+
+
+def _told(
     events: Sequence[PastEvent],
     weights: Mapping[EventKind, float],
     recency: float,
     now: dt.datetime | None,
-) -> tuple[list[PastEvent], npt.NDArray[Any]]:
-    """The events that tell something, newest first, and how much each counts, (m,)."""
-    telling = [event for event in events if event.vector is not None and weights.get(event.kind)]
-    kinds = [weights[event.kind] for event in telling]
-    if not any(kind > 0 for kind in kinds):
-        return [], np.empty(0)
+) -> Iterator[_Told]:
+    """The events that tell something, newest first, and how much each counts."""
     half_life = conf.settings.HALF_LIFE_DAYS
-    newest = now or telling[0].occurred_at
-    strengths = [
-        kind * recency**place * _decay(newest - event.occurred_at, half_life)
-        for place, (kind, event) in enumerate(zip(kinds, telling, strict=True))
-    ]
-    return telling, np.array(strengths)
+    place, newest = 0, now
+    refused: dict[Key, dt.datetime] = {}
+    for event in events:
+        weight = _weight(event.kind, weights)
+        if event.vector is not None and weight:
+            newest = newest or event.occurred_at
+            strength = weight * recency**place * _decay(newest - event.occurred_at, half_life)
+            undone_at = refused.get(event.key) if weight > 0 else None
+            yield _Told(event.vector, strength, event.occurred_at, undone_at)
+            place += 1
+        if event.kind in TURNED_DOWN:
+            refused.setdefault(event.key, event.occurred_at)
+
+
+def _weight(kind: EventKind, weights: Mapping[EventKind, float]) -> float:
+    """A refund, which in training only cancels, says as much as taking a product out of the cart."""
+    weight = weights.get(kind, 0.0)
+    if kind is EventKind.REFUND and not weight:
+        return min(0.0, weights.get(EventKind.REMOVE_FROM_CART, 0.0))
+    return weight
 
 
 def _decay(age: dt.timedelta, half_life: float) -> float:
@@ -91,6 +125,7 @@ def _decay(age: dt.timedelta, half_life: float) -> float:
     return float(0.5 ** min(max(lives, 0.0), 100.0))
 
 
-def _fold(vectors: Sequence[Floats | None], strengths: npt.NDArray[Any], norm: float) -> Floats:
-    rows = np.stack([vector for vector in vectors if vector is not None])
-    return fold_in(rows, strengths, norm=norm or mean_norm(rows))
+def _fold(vectors: Sequence[Floats], strengths: Sequence[float], norm: float) -> Floats:
+    rows: Floats = np.stack(vectors)
+    weights: npt.NDArray[Any] = np.array(strengths)
+    return fold_in(rows, weights, norm=norm or mean_norm(rows))
