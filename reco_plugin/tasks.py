@@ -111,6 +111,7 @@ def _is_answered(name: str, site: int, sent_at: str | None) -> bool:
 
 
 sync_items = _job("sync_items")
+arrivals = _job("arrivals")
 sync_orders = _job("sync_orders")
 popular = _job("popular")
 lists = _job("lists")
@@ -126,6 +127,7 @@ JOBS = {
     task.job: task
     for task in (
         sync_items,
+        arrivals,
         sync_orders,
         popular,
         lists,

@@ -11,9 +11,7 @@ from reco_plugin.admin import exposure, figures, health, quality, run_facts, sin
 from reco_plugin.admin.charts import LineChart
 from reco_plugin.admin.pages import may_see
 from reco_plugin.admin.sites import chosen, known
-from reco_plugin.models import ActiveRun
-
-KINDS = ("personal", "popular")
+from reco_plugin.models import RUN_KINDS, ActiveRun
 
 
 def told(request: HttpRequest) -> dict[str, Any]:
@@ -56,7 +54,7 @@ def live(site: int) -> list[dict[str, Any]]:
             "window": run_facts.window(by_kind[kind].run) if kind in by_kind else "",
             "lift": _lift(by_kind.get(kind)),
         }
-        for kind in KINDS
+        for kind in RUN_KINDS
     ]
 
 

@@ -27,7 +27,17 @@ STATUS = {
     RunStatus.FAILED: gettext_lazy("failed"),
     RunStatus.PRUNED: gettext_lazy("let go"),
 }
-KINDS = {"personal": gettext_lazy("personal"), "popular": gettext_lazy("popular")}
+KINDS = {
+    "personal": gettext_lazy("personal"),
+    "behaviour": gettext_lazy("behaviour"),
+    "popular": gettext_lazy("popular"),
+    "trending": gettext_lazy("trending"),
+    "converting": gettext_lazy("best converting"),
+    "tail": gettext_lazy("rarely shown"),
+    "sale": gettext_lazy("on sale"),
+    "brands": gettext_lazy("brands"),
+    "categories": gettext_lazy("categories"),
+}
 
 
 def part(value: Any, *names: str) -> Any:

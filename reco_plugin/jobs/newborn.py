@@ -2,39 +2,69 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
+from typing import Any
 
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Max, QuerySet
+from django.utils.dateparse import parse_datetime
 
-from reco_plugin import backends, conf
+from reco_plugin import backends, clock, conf
 from reco_plugin.datasets import feature_rows
 from reco_plugin.exceptions import ArtefactCorrupt
 from reco_plugin.jobs.artefacts import Artefact, load
 from reco_plugin.jobs.publish import active_run, handle
 from reco_plugin.models import Item, Run
-from reco_plugin.types import CatalogItem, id_map
+from reco_plugin.types import CatalogItem, Key, id_map
 
 log = logging.getLogger(__name__)
 
 BATCH = 1_000
+MARK = "newborn_until"
+"""In Run.config: up to which `synced_at` items have their vectors."""
 
 
-def give_vectors(site: int) -> int:
-    """Upsert into the live personal run every item it was not trained on; returns how many.
+def give_vectors(site: int, keys: Collection[Any] | None = None) -> list[Key]:
+    """Upsert into the live personal run the items it was not trained on; returns which.
 
-    An item none of whose features the run knows gets none: it has no place in the space yet.
+    Those of `keys`, or else all that are new or changed since this was last done for the run. An item
+    none of whose features the run knows gets none: it has no place in the space yet.
     """
     run = active_run(site, "personal")
     artefact = _artefact(run) if run else None
     if run is None or artefact is None or not artefact.feature_names:
-        return 0
-    unknown = (item for item in _items(site).iterator(BATCH) if artefact.items.row(item.pk) is None)
-    given = 0
+        return []
+    items, until = _items(site), None
+    if keys is None:
+        items, until = _changed(run, items)
+    else:
+        items = items.filter(pk__in=keys)
+    unknown = (item for item in items.iterator(BATCH) if artefact.items.row(item.pk) is None)
+    given: list[Key] = []
     while batch := list(islice(unknown, BATCH)):
         given += _give(run, artefact, batch)
+    if until is not None:
+        _remember(run, until)
     return given
+
+
+def _changed(run: Run, items: QuerySet[Item]) -> tuple[QuerySet[Item], dt.datetime | None]:
+    """Those written since the last time, and the moment of the newest of them (None: none was)."""
+    before = clock.aware(parse_datetime(run.config.get(MARK) or ""))
+    if before is not None:
+        items = items.filter(synced_at__gt=before)
+    return items, clock.aware(items.aggregate(newest=Max("synced_at"))["newest"])
+
+
+def _remember(run: Run, until: dt.datetime) -> None:
+    using = conf.settings.DATABASE
+    with transaction.atomic(using=using):
+        row = Run.objects.using(using).select_for_update().get(pk=run.pk)
+        row.config = {**row.config, MARK: until.isoformat()}
+        row.save(update_fields=["config"])
 
 
 def _artefact(run: Run) -> Artefact | None:
@@ -47,20 +77,20 @@ def _artefact(run: Run) -> Artefact | None:
         return None
 
 
-def _give(run: Run, artefact: Artefact, batch: Sequence[Item]) -> int:
+def _give(run: Run, artefact: Artefact, batch: Sequence[Item]) -> list[Key]:
     rows = feature_rows([catalog_item(item) for item in batch], artefact.feature_names)
     known = rows.getnnz(axis=1) > 0
     if not known.any():
-        return 0
+        return []
     rows = rows[known]
-    keys = [item.pk for item, wanted in zip(batch, known, strict=True) if wanted]
+    keys: list[Key] = [item.pk for item, wanted in zip(batch, known, strict=True) if wanted]
     backends.store(run.store).upsert(
         handle(run),
         id_map(keys),
         rows @ artefact.feature_vectors,
         rows @ artefact.feature_biases,
     )
-    return len(keys)
+    return keys
 
 
 def _items(site: int) -> QuerySet[Item]:

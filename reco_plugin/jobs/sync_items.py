@@ -6,6 +6,7 @@ it here and now.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import logging
@@ -19,10 +20,12 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import DatabaseError, transaction
 from django.db.models import Exists, OuterRef, QuerySet, Window
 from django.db.models.functions import Mod, RowNumber
+from django.utils.dateparse import parse_datetime
 
-from reco_plugin import backends, conf, logs
+from reco_plugin import backends, clock, conf, logs
 from reco_plugin.catalog import Catalog
 from reco_plugin.exceptions import RecoError
+from reco_plugin.jobs import newcomers
 from reco_plugin.jobs.newborn import give_vectors
 from reco_plugin.jobs.running.shards import split_and_run
 from reco_plugin.jobs.running.work import Work
@@ -73,7 +76,7 @@ class ItemSync:
     elsewhere: int = 0
     """Products left alone because they are another site's."""
     vectors: int = 0
-    """Products born after the live run that have a vector made of their features."""
+    """Products born after the live run that were given a vector made of their features."""
     failures: list[Failure] = field(default_factory=list)
     """The first fifty that failed."""
     notes: list[str] = field(default_factory=list)
@@ -105,7 +108,7 @@ class ItemSync:
         )
         told = [counts]
         if self.vectors:
-            told.append(f"{self.vectors:,} products newer than the live run have a vector.")
+            told.append(f"{self.vectors:,} products newer than the live run were given a vector.")
         if self.elsewhere:
             told.append(
                 f"{self.elsewhere:,} were left alone: they are another site's. Let "
@@ -129,8 +132,9 @@ def sync_items(
     catalog = backends.catalog()
     products = catalog.products_of(site)
     total = products.count() if progress else 0
+    born = _birth(site)
     for batch in _batches(products.iterator(chunk_size=BATCH), BATCH):
-        _sync_batch(catalog, batch, site, report, dry_run)
+        sync_batch(catalog, batch, site, report, dry_run=dry_run, born=born)
         if progress:
             progress("catalogue", report.seen, max(total, report.seen))
     _remove_vanished(products, site, report, dry_run)
@@ -163,8 +167,9 @@ class ShardSync:
         report, site = ItemSync(), int(payload["site"])
         catalog = backends.catalog()
         products = _between(catalog.products_of(site), payload["after"], payload["upto"])
+        born = clock.aware(parse_datetime(payload.get("born") or ""))
         for batch in _batches(products.iterator(chunk_size=BATCH), BATCH):
-            _sync_batch(catalog, batch, site, report, dry_run=False)
+            sync_batch(catalog, batch, site, report, born=born)
             progress("catalogue", report.seen, max(payload["rows"], report.seen))
         return report.as_json()
 
@@ -175,11 +180,20 @@ def _ranges(work: Work) -> list[dict[str, Any]]:
     if edges is None:
         edges = _edges(max(1, conf.settings.SHARD_ITEMS))
         work.keep(edges=edges)
-    rows = conf.settings.SHARD_ITEMS
+    same = {"site": work.site, "rows": conf.settings.SHARD_ITEMS, "born": _told(_birth(work.site))}
     return [
-        {"site": work.site, "after": after, "upto": upto, "rows": rows}
-        for after, upto in pairwise([None, *edges, None])
+        {**same, "after": after, "upto": upto} for after, upto in pairwise([None, *edges, None])
     ]
+
+
+def _birth(site: int) -> dt.datetime | None:
+    """When products that are met now became available, where the shop does not say: just now, unless the
+    catalogue is read for the first time."""
+    return clock.now() if _items().filter(site=site).exists() else None
+
+
+def _told(moment: dt.datetime | None) -> str:
+    return moment.isoformat() if moment else ""
 
 
 def _edges(size: int) -> list[str]:
@@ -209,21 +223,36 @@ def _between(products: QuerySet[Any], after: str | None, upto: str | None) -> Qu
 
 def _give_vectors(site: int, report: ItemSync) -> None:
     try:
-        report.vectors = give_vectors(site)
+        given = give_vectors(site)
+        report.vectors = len(given)
+        newcomers.join(site, given)
     except (RecoError, DatabaseError, ImproperlyConfigured) as error:
         log.warning("new products have no vector yet", exc_info=True)
         report.notes.append(f"New products wait for the next training to be personal: {error}")
 
 
-def _sync_batch(
-    catalog: Catalog, batch: Sequence[Any], site: int, report: ItemSync, dry_run: bool
-) -> None:
+def sync_batch(
+    catalog: Catalog,
+    batch: Sequence[Any],
+    site: int,
+    report: ItemSync,
+    *,
+    dry_run: bool = False,
+    born: dt.datetime | None = None,
+) -> list[Key]:
+    """Write what is new or changed of these products; returns the keys of the new ones.
+
+    `born` is when they became available, where the shop itself does not say; it stays with the row.
+    """
     rows = list(_read(catalog, batch, site, report))
     known = _items().filter(pk__in=[row.pk for row in rows])
-    found = known.values_list("pk", "content_hash", "site")
-    before = {key: content for key, content, of in found if of == site}
-    taken = {key for key, _, of in found if of != site}
+    found = list(known.values_list("pk", "content_hash", "site", "available_since"))
+    before = {key: content for key, content, of, _ in found if of == site}
+    taken = {key for key, _, of, _ in found if of != site}
     rows = [row for row in rows if row.pk not in taken]
+    since = {key: moment for key, _, _, moment in found}
+    for row in rows:
+        row.available_since = row.available_since or since.get(row.pk, born)
     report.seen += len(batch)
     report.elsewhere += len(taken)
     new = [row for row in rows if row.pk not in before]
@@ -231,6 +260,7 @@ def _sync_batch(
     report.unchanged += len(rows) - len(new) - len(changed)
     report.added += _write(new, report, dry_run)
     report.changed += _write(changed, report, dry_run)
+    return [row.pk for row in new]
 
 
 def _read(catalog: Catalog, batch: Iterable[Any], site: int, report: ItemSync) -> Iterator[Item]:

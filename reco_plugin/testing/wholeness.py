@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from reco_plugin import backends, conf
 from reco_plugin.exceptions import StoreError
 from reco_plugin.jobs.publish import handle
-from reco_plugin.models import ActiveRun, RankedList, Run, RunStatus
+from reco_plugin.models import LISTED, ActiveRun, RankedList, Related, Run, RunStatus
 from reco_plugin.stores.base import Exporting
 
 
@@ -40,9 +40,12 @@ def _runs(site: int) -> QuerySet[Run]:
 
 
 def _is_whole(run: Run) -> bool:
-    if run.kind == "popular":
+    if run.kind in LISTED:
         lists = RankedList.objects.using(conf.settings.DATABASE).filter(run=run)
         return bool(lists.count() == run.dataset["lists"])
+    if run.kind == "behaviour":
+        related = Related.objects.using(conf.settings.DATABASE).filter(run=run)
+        return bool(related.count() == sum(run.dataset["lists"].values()))
     store = backends.store(run.store)
     try:
         if not isinstance(store, Exporting):

@@ -448,6 +448,8 @@ def test_a_product_born_later_gets_a_vector_from_its_features(shop):
     near = [scored.key for scored in store.neighbours(handle(run), newborn.pk, 10)]
     boots = {product.pk for product in shop[:12]}
     assert len(boots & set(near)) >= 8
+    assert sync_items().vectors == 0
+    Product.objects.filter(pk=newborn.pk).update(maker="Maker 2")
     assert sync_items().vectors == 1
 
 

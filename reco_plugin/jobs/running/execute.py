@@ -186,7 +186,8 @@ def _finish(work: Work, outcome: Outcome, error: str) -> Outcome:
         with transaction.atomic(using=conf.settings.DATABASE):
             if not work.held.let_go(**_standing_after(work, outcome, error)):
                 return Outcome.TAKEN_OVER
-            _log(work, outcome, error)
+            if outcome != Outcome.DONE or work.report or not specs()[work.name].is_quiet:
+                _log(work, outcome, error)
     except (DatabaseError, InterfaceError):
         log.exception("the end of job %s (%s) could not be written", work.name, outcome)
     return outcome

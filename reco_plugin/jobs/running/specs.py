@@ -37,6 +37,8 @@ class JobSpec:
     """Is there anything to do in this shop?"""
     after: tuple[str, ...] = ()
     """A newer success of these makes it due."""
+    is_quiet: bool = False
+    """It looks often and mostly finds nothing: a success with an empty report is not logged."""
     needs: tuple[str, ...] = ()
     """Not by itself before these have succeeded once, where they are wanted."""
 
@@ -87,6 +89,15 @@ _SPECS = (
         every=HOUR,
         soft_limit=2 * HOUR,
         work=_lazily("sync_items"),
+    ),
+    JobSpec(
+        name="arrivals",
+        title=gettext_lazy("Welcome new products"),
+        every=MINUTE,
+        soft_limit=10 * MINUTE,
+        work=_lazily("arrivals"),
+        is_quiet=True,
+        needs=("sync_items",),
     ),
     JobSpec(
         name="sync_orders",

@@ -15,9 +15,7 @@ from reco_plugin import backends, conf
 from reco_plugin.exceptions import RecoError
 from reco_plugin.jobs import prune as pruning
 from reco_plugin.jobs import publish, runs
-from reco_plugin.models import ActiveRun, Run
-
-KINDS = ("personal", "popular")
+from reco_plugin.models import RUN_KINDS, ActiveRun, Run
 
 
 class Command(BaseCommand):
@@ -40,9 +38,9 @@ class Command(BaseCommand):
         activate = actions.add_parser("activate", help="make a published run live")
         activate.add_argument("run", type=int, help="its number")
         rollback = actions.add_parser("rollback", help="make the run before the live one live")
-        rollback.add_argument("kind", choices=KINDS, help="of which kind")
+        rollback.add_argument("kind", choices=RUN_KINDS, help="of which kind")
         prune = actions.add_parser("prune", help="let go of old runs' vectors and files")
-        prune.add_argument("--kind", choices=KINDS, help="only this kind")
+        prune.add_argument("--kind", choices=RUN_KINDS, help="only this kind")
         prune.add_argument("--keep", type=int, help="published runs to keep (RECO_KEEP_RUNS)")
         for action in (activate, rollback, prune):
             action.add_argument("--dry-run", action="store_true", help="say what would be done")
@@ -119,7 +117,7 @@ class Command(BaseCommand):
     def _prune(self, site: int, options: dict[str, Any]) -> None:
         work = pruning.prunable if options["dry_run"] else _prune
         word = "Would let go of" if options["dry_run"] else "Let go of"
-        for kind in [options["kind"]] if options["kind"] else KINDS:
+        for kind in [options["kind"]] if options["kind"] else RUN_KINDS:
             gone = work(site, kind, options["keep"])
             numbers = ", ".join(str(run.pk) for run in gone) or "nothing"
             self.stdout.write(f"{kind}: {word} {numbers}.")

@@ -1,0 +1,42 @@
+"""Products the shop saved since the catalogue was last read: known within a tick, with all they need to be shown.
+
+Price, stock and visibility are read live anyway; other changes of known products wait for the hourly sync.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef
+
+from reco_plugin import backends, clock, conf
+from reco_plugin.jobs import newcomers
+from reco_plugin.jobs.newborn import give_vectors
+from reco_plugin.jobs.running.work import Work
+from reco_plugin.jobs.sync_items import ItemSync, sync_batch
+from reco_plugin.models import Item
+from reco_plugin.types import Key
+
+MOST = 2_000
+"""Products at once; more are the next tick's, or the hourly sync's."""
+
+
+def work(work: Work) -> dict[str, Any]:
+    """The job. An empty report where nothing came. Raises StoreError."""
+    with work.stage("catalogue"):
+        report, born = welcome(work.site)
+    if not born:
+        return {}
+    with work.stage("vectors"):
+        given = give_vectors(work.site, born)
+    with work.stage("lists"):
+        lists = newcomers.join(work.site, given)
+    return {"added": report.added, "vectors": len(given), "lists": lists}
+
+
+def welcome(site: int) -> tuple[ItemSync, list[Key]]:
+    """Give each product without an Item one; returns what was seen, and their keys."""
+    catalog, report = backends.catalog(), ItemSync()
+    known = Item.objects.using(conf.settings.DATABASE).filter(pk=OuterRef("pk"))
+    met = list(catalog.products_of(site).filter(~Exists(known))[:MOST])
+    return report, sync_batch(catalog, met, site, report, born=clock.now()) if met else []
