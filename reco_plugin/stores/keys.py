@@ -46,10 +46,19 @@ def reader(database: str) -> Callable[[Any], Key]:
 
 def to_database(database: str, key: Key) -> Any:
     """`key` as a query parameter; None when it cannot be a key of the shop's products."""
-    try:
-        return key_field().get_db_prep_value(key, connections[database])
-    except (TypeError, ValueError, ValidationError):
-        return None
+    return next(iter(all_to_database(database, (key,))), None)
+
+
+def all_to_database(database: str, keys: Iterable[Key]) -> list[Any]:
+    """Those of `keys` that can be keys of the shop's products, as query parameters."""
+    field, connection = key_field(), connections[database]
+    found = []
+    for key in keys:
+        try:
+            found.append(field.get_db_prep_value(key, connection))
+        except (TypeError, ValueError, ValidationError):
+            continue
+    return found
 
 
 def to_json(keys: IdMap) -> list[Any]:

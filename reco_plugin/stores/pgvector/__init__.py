@@ -183,8 +183,7 @@ class PgvectorStore:
 
     def vectors_of(self, handle: Handle, keys: Sequence[Key]) -> Mapping[Key, Floats]:
         """See `Lending.vectors_of`."""
-        values = [shop_keys.to_database(self.database, key) for key in set(keys)]
-        wanted = [value for value in values if value is not None]
+        wanted = shop_keys.all_to_database(self.database, set(keys))
         if not wanted:
             return {}
         own, key_type = Tables.of(handle.state), self._key_column().type
