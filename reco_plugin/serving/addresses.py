@@ -27,9 +27,9 @@ def absolute(url: str) -> str:
 def _of_site() -> str:
     if not apps.is_installed("django.contrib.sites"):
         return ""
-    from django.contrib.sites.models import Site
-
     try:
+        from django.contrib.sites.models import Site
+
         return f"https://{Site.objects.get_current().domain}"
     except Exception:
         if conf.settings.DEBUG_RAISE:
