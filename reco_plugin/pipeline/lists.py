@@ -1,60 +1,119 @@
-"""The rows behind a page's lists: each function is one statement for all that is asked."""
+"""The rows behind a page's lists, in SQL that is written by hand: all of a page is one statement."""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from django.db.models import Q
+from django.db import connections
 
 from reco_plugin import clock, conf
 from reco_plugin.models import Interaction, Item, ManualLink, Neighbours, RankedList, Related
+from reco_plugin.stores import keys as shop_keys
 from reco_plugin.stores.base import PastEvent
 from reco_plugin.types import EventKind, Key
 
-Rows = Iterable[tuple[Any, ...]]
 NEWEST = 500
 """New products that those of a category are picked from."""
 
+_COLUMNS: Mapping[str, tuple[str, str]] = {
+    "ranked": (RankedList._meta.db_table, "run_id, segment, {key}, {key}, keys, scores, {json}"),
+    "related": (Related._meta.db_table, "run_id, relation, product_id, {key}, keys, scores, facts"),
+    "near": (Neighbours._meta.db_table, "run_id, '', product_id, {key}, keys, scores, {json}"),
+    "linked": (ManualLink._meta.db_table, "0, '', product_id, target_id, {json}, {json}, {json}"),
+}
+"""Per part of the statement: its table, and what stands in the columns that all parts have."""
 
-def ranked(wanted: Sequence[tuple[int, str]], *, using: str) -> Rows:
-    """(run, segment, keys, scores) for those pairs of run and segment that have a list."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One kind of list, and which of them."""
+
+    kind: str
+    """A name in _COLUMNS."""
+    where: str
+    params: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One list as it was stored; `entries` reads it."""
+
+    kind: str
+    run: int
+    name: str
+    """The segment or the relation."""
+    key: Key | None
+    target: Key | None
+    keys: Any
+    scores: Any
+    facts: Any
+
+    def entries(self) -> tuple[list[Any], list[Any], dict[str, list[float]]]:
+        """Raw keys, scores, and figures by name."""
+        return _plain(self.keys) or [], _plain(self.scores) or [], _plain(self.facts) or {}
+
+
+def fetch(parts: Sequence[Part], using: str) -> list[Row]:
+    """The rows of all `parts` in one statement; those linked by hand in their order."""
+    sql = " UNION ALL ".join(_select(part.kind, using) + part.where for part in parts)
+    params = [value for part in parts for value in part.params]
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, params)
+        rows = sorted(cursor.fetchall(), key=lambda row: row[-2:])
+    to_key = shop_keys.reader(using)
+    return [
+        Row(
+            kind=kind,
+            run=run,
+            name=name,
+            key=None if key is None else to_key(key),
+            target=None if target is None else to_key(target),
+            keys=keys,
+            scores=scores,
+            facts=facts,
+        )
+        for kind, run, name, key, target, keys, scores, facts, *_ in rows
+    ]
+
+
+def ranked(wanted: Iterable[tuple[int, str]]) -> Part:
+    """The lists of pairs of run and segment."""
     by_run: dict[int, list[str]] = {}
     for run, segment in wanted:
         by_run.setdefault(run, []).append(segment)
-    asked = Q()
-    for run, segments in by_run.items():
-        asked |= Q(run_id=run, segment__in=segments)
-    rows = RankedList.objects.using(using).filter(asked)
-    return rows.values_list("run_id", "segment", "keys", "scores")
+    where = " OR ".join(f"(run_id = %s AND segment IN ({_slots(by_run[run])}))" for run in by_run)
+    params = [value for run, segments in by_run.items() for value in (run, *segments)]
+    return Part(kind="ranked", where=where, params=tuple(params))
 
 
-def related(run: int, wanted: Sequence[tuple[str, Key]], *, using: str) -> Rows:
-    """(relation, key, keys, scores, facts) of the behaviour run."""
+def related(run: int, wanted: Iterable[tuple[str, Key]], using: str) -> Part:
+    """What goes with products, by relation, in one behaviour run."""
     by_relation: dict[str, list[Any]] = {}
     for relation, key in wanted:
-        by_relation.setdefault(relation, []).append(key)
-    asked = Q()
-    for relation, keys in by_relation.items():
-        asked |= Q(product_id__in=keys, relation=relation)
-    rows = Related.objects.using(using).filter(asked, run_id=run)
-    return rows.values_list("relation", "product_id", "keys", "scores", "facts")
+        by_relation.setdefault(relation, []).append(shop_keys.to_database(using, key))
+    either = " OR ".join(
+        f"(product_id IN ({_slots(keys)}) AND relation = %s)" for keys in by_relation.values()
+    )
+    params = [value for relation, keys in by_relation.items() for value in (*keys, relation)]
+    return Part(kind="related", where=f"run_id = %s AND ({either})", params=(run, *params))
 
 
-def linked(keys: Sequence[Key], *, site: int, using: str) -> Rows:
-    """(key, linked key), in the merchandiser's order."""
-    asked: Any = list(keys)
-    rows = ManualLink.objects.using(using).filter(site=site, product_id__in=asked)
-    return rows.order_by("product_id", "order", "pk").values_list("product_id", "target_id")
+def near(run: int, keys: Collection[Key], using: str) -> Part:
+    """Neighbours that were worked out ahead."""
+    where = f"run_id = %s AND product_id IN ({_slots(keys)})"
+    return Part(kind="near", where=where, params=(run, *_to_database(keys, using)))
 
 
-def neighbours(run: int, keys: Collection[Key], *, using: str) -> Rows:
-    """(key, keys, scores) of those products whose neighbours were worked out ahead."""
-    asked: Any = list(keys)
-    rows = Neighbours.objects.using(using).filter(run_id=run, product_id__in=asked)
-    return rows.values_list("product_id", "keys", "scores")
+def linked(site: int, keys: Collection[Key], using: str) -> Part:
+    """What a merchandiser linked to products."""
+    where = f"site = %s AND product_id IN ({_slots(keys)})"
+    return Part(kind="linked", where=where, params=(site, *_to_database(keys, using)))
 
 
 def newest(
@@ -92,3 +151,27 @@ def purchases(shopper: uuid.UUID, limit: int, *, site: int, using: str) -> tuple
         )
         for key, at in newest_first[:limit]
     )
+
+
+@lru_cache(maxsize=32)
+def _select(kind: str, using: str) -> str:
+    """Each NULL has a type, lest the database takes it for a text."""
+    connection = connections[using]
+    table, columns = _COLUMNS[kind]
+    key = f"CAST(NULL AS {shop_keys.key_field().rel_db_type(connection)})"
+    data = f"CAST(NULL AS {Related._meta.get_field('keys').db_type(connection)})"
+    place = f"{connection.ops.quote_name('order')}, id" if kind == "linked" else "0, 0"
+    names = columns.format(key=key, json=data)
+    return f"SELECT '{kind}', {names}, {place} FROM {connection.ops.quote_name(table)} WHERE "  # noqa: S608
+
+
+def _slots(values: Collection[Any]) -> str:
+    return ", ".join(["%s"] * len(values))
+
+
+def _to_database(keys: Iterable[Key], using: str) -> list[Any]:
+    return [shop_keys.to_database(using, key) for key in keys]
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str | bytes) else value

@@ -1,7 +1,7 @@
-"""Answers what sources look up: one statement per kind of lookup, each lookup once per page.
+"""Answers what sources look up, each lookup once per page, and all lists of a page in one statement.
 
-Neighbours that were worked out ahead (see `jobs.score`) are read as lists, all of a page in one
-statement; the store is asked for those of products that have none, and for more than a list holds.
+Neighbours that were worked out ahead (see `jobs.score`) are such lists; the store is asked for those of
+products that have none, and for more than a list holds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from django.core.exceptions import ValidationError
 
@@ -21,7 +21,6 @@ from reco_plugin.retrieval.base import Answers, Linked, Newest, Related
 from reco_plugin.stores.base import Handle, History, PastEvent, Scored, Store, Within
 from reco_plugin.types import Key
 
-L = TypeVar("L", bound=Lookup)
 DAY = 86_400.0
 LISTS: tuple[type[Lookup], ...] = (Ranked, Related, Linked, Newest)
 """Lookups that are answered by rows of ours, whole; the rest is asked of the store."""
@@ -68,7 +67,10 @@ class Reader:
         self._using = using
         self._site = site
         self._known: dict[Lookup, Sequence[Scored]] = {}
-        self._near: dict[Key, Sequence[Scored] | None] = {}
+        self._rows: dict[Lookup, lists.Row] = {}
+        """Lists that nobody has looked into yet."""
+        self._near: dict[Key, lists.Row | None] = {}
+        """Neighbours that were worked out ahead; None where there are none."""
         self._broken: dict[type[Lookup], Exception] = {}
 
     def history(self, shopper: uuid.UUID, limit: int) -> History:
@@ -94,9 +96,9 @@ class Reader:
         """Is there anything to read the answer from?"""
         return isinstance(lookup, Linked | Newest) or self.run_of(lookup) is not None
 
-    def broke(self, kind: type[Lookup], error: Exception) -> None:
-        """Lookups of this kind could not be read."""
-        self._broken[kind] = error
+    def broke(self, kinds: Iterable[type[Lookup]], error: Exception) -> None:
+        """Lookups of these kinds could not be read."""
+        self._broken |= dict.fromkeys(kinds, error)
 
     def answer(
         self, lookups: Iterable[Lookup], within: Within | None = None, *, ahead: bool = False
@@ -107,78 +109,89 @@ class Reader:
         the store raises.
         """
         asked = tuple(lookups)
-        self.read(
-            asked if within is None else [one for one in asked if isinstance(one, LISTS)],
-            ahead=ahead,
-        )
+        wanted = asked if within is None else [one for one in asked if isinstance(one, LISTS)]
+        self.read_lists(wanted)
+        self.read_store([one for one in wanted if not (ahead and isinstance(one, Neighbours))])
         return {lookup: self._one(lookup, within) for lookup in asked}
 
-    def read(self, lookups: Iterable[Lookup], *, ahead: bool = False) -> None:
-        """Learn the answers to those that are not known, merged: one statement per kind of list."""
-        missing = [one for one in dict.fromkeys(lookups) if one not in self._known]
-        for kind, ask in self._ways(ahead).items():
-            wanted = [one for one in missing if isinstance(one, kind) and self.can(one)]
-            if wanted:
-                self._raise_if_broken(kind)
-                ask(wanted)
+    def read_lists(self, lookups: Iterable[Lookup]) -> None:
+        """Learn what lists say, all in one statement, and what is new in another."""
+        missing = self._missing(lookups, (*LISTS, Neighbours))
+        parts = self._parts(missing)
+        if parts:
+            self._learn(missing, lists.fetch(parts, self._using))
+        new = [one for one in missing if isinstance(one, Newest)]
+        if new:
+            self._read_newest(new)
 
-    def _ways(self, ahead: bool) -> dict[type[Lookup], Callable[[Any], None]]:
-        return {
-            Ranked: self._read_ranked,
-            Related: self._read_related,
-            Linked: self._read_linked,
-            Newest: self._read_newest,
-            Neighbours: self._read_ahead if ahead else self._read_neighbours,
-            Nearest: self._read_nearest,
-        }
-
-    def _raise_if_broken(self, kind: type[Lookup]) -> None:
-        if (error := self._broken.get(kind)) is not None:
-            raise error
-
-    def _one(self, lookup: Lookup, within: Within | None) -> Sequence[Scored]:
-        if isinstance(lookup, LISTS) or within is None:
-            return self._remembered(lookup)
+    def read_store(self, lookups: Iterable[Lookup]) -> None:
+        """Learn what the store says: one statement for each lookup that no list answers."""
         if self.store is None or self.personal is None:
-            return ()
+            return
         handle = self.personal.handle
-        if isinstance(lookup, Nearest):
-            return self.store.nearest(handle, lookup.vector, lookup.k, within=within)
-        assert isinstance(lookup, Neighbours)
-        return self.store.neighbours(handle, lookup.key, lookup.k, within=within)
+        for one in self._missing(lookups, (Nearest, Neighbours)):
+            if isinstance(one, Nearest):
+                self._known[one] = self.store.nearest(handle, one.vector, one.k)
+            elif isinstance(one, Neighbours) and not self._is_ahead(one):
+                self._known[one] = self.store.neighbours(handle, one.key, one.k)
 
-    def _remembered(self, lookup: Lookup) -> Sequence[Scored]:
-        if lookup not in self._known and isinstance(lookup, Neighbours):
-            return (self._near.get(lookup.key) or ())[: lookup.k]
-        return self._known.get(lookup, ())
+    def _missing(self, lookups: Iterable[Lookup], kinds: tuple[type[Lookup], ...]) -> list[Lookup]:
+        """Those of `kinds` that are not known. Raises what made one of them unknowable."""
+        found = [
+            one
+            for one in dict.fromkeys(lookups)
+            if isinstance(one, kinds) and one not in self._known and one not in self._rows
+        ]
+        for one in found:
+            if (error := self._broken.get(type(one))) is not None:
+                raise error
+        return [one for one in found if self.can(one)]
 
-    # --- one kind of lookup each ---------------------------------------------------------------
+    def _parts(self, missing: Sequence[Lookup]) -> list[lists.Part]:
+        parts = []
+        if ranked := [one for one in missing if isinstance(one, Ranked)]:
+            parts.append(lists.ranked((self.runs[one.of].run, one.segment) for one in ranked))
+        if related := [one for one in missing if isinstance(one, Related)]:
+            wanted = [(one.relation, one.key) for one in related]
+            parts.append(lists.related(self.runs["behaviour"].run, wanted, self._using))
+        if linked := [one.key for one in missing if isinstance(one, Linked)]:
+            parts.append(lists.linked(self._site, linked, self._using))
+        if near := self._not_near(missing):
+            assert self.personal is not None
+            parts.append(lists.near(self.personal.run, near, self._using))
+        return parts
 
-    def _read_ranked(self, wanted: Sequence[Ranked]) -> None:
+    def _not_near(self, missing: Sequence[Lookup]) -> list[Key]:
+        """Products of which it is not known yet whether their neighbours were worked out ahead."""
+        if self.personal is None or not self.personal.list_depth:
+            return []
+        keys = dict.fromkeys(one.key for one in missing if isinstance(one, Neighbours))
+        return [key for key in keys if key not in self._near]
+
+    def _learn(self, asked: Sequence[Lookup], rows: Iterable[lists.Row]) -> None:
+        """What was asked and has no row is known to be empty."""
         kinds = {run.run: kind for kind, run in self.runs.items()}
-        pairs = [(self.runs[one.of].run, one.segment) for one in wanted]
-        rows = lists.ranked(pairs, using=self._using)
-        self._learn(
-            wanted,
-            {Ranked(segment=row[1], of=kinds[row[0]]): self._scored(*row[2:]) for row in rows},
-        )
+        self._near |= dict.fromkeys(self._not_near(asked))
+        self._known |= {one: () for one in asked if isinstance(one, Ranked | Related | Linked)}
+        for row in rows:
+            if row.kind == "near":
+                self._near[row.key] = row
+            elif row.kind == "linked":
+                self._link(Linked(key=row.key), row)
+            elif row.kind == "related":
+                self._keep(Related(relation=row.name, key=row.key), row)
+            else:
+                self._keep(Ranked(segment=row.name, of=kinds[row.run]), row)
 
-    def _read_related(self, wanted: Sequence[Related]) -> None:
-        run = self.runs["behaviour"].run
-        rows = lists.related(run, [(one.relation, one.key) for one in wanted], using=self._using)
-        self._learn(
-            wanted,
-            {Related(relation=row[0], key=row[1]): self._scored(*row[2:]) for row in rows},
-        )
+    def _keep(self, lookup: Lookup, row: lists.Row) -> None:
+        self._known.pop(lookup, None)
+        self._rows[lookup] = row
 
-    def _read_linked(self, wanted: Sequence[Linked]) -> None:
-        found: dict[Key, list[Scored]] = {}
-        for key, target in lists.linked(
-            [one.key for one in wanted], site=self._site, using=self._using
-        ):
-            entries = found.setdefault(key, [])
-            entries.append(Scored(key=target, score=1.0 / (1 + len(entries))))
-        self._learn(wanted, {Linked(key=key): entries for key, entries in found.items()})
+    def _link(self, lookup: Linked, row: lists.Row) -> None:
+        before = self._known.get(lookup, ())
+        if row.target is not None:
+            entry = Scored(key=row.target, score=1.0 / (1 + len(before)))
+            self._known[lookup] = (*before, entry)
 
     def _read_newest(self, wanted: Sequence[Newest]) -> None:
         rows = lists.newest(
@@ -195,44 +208,42 @@ class Reader:
                 for key, at, _ in inside[: one.k]
             ]
 
-    def _read_neighbours(self, wanted: Sequence[Neighbours]) -> None:
-        assert self.personal is not None
-        self._read_ahead([one for one in wanted if one.k <= self.personal.list_depth])
-        for one in wanted:
-            near = self._near.get(one.key) if one.k <= self.personal.list_depth else None
-            if near is not None:
-                self._known[one] = near[: one.k]
-            elif self.store is not None:
-                self._known[one] = self.store.neighbours(self.personal.handle, one.key, one.k)
+    # --- what is remembered --------------------------------------------------------------------
 
-    def _read_ahead(self, wanted: Sequence[Neighbours]) -> None:
-        """The lists of those products whose neighbours were worked out ahead."""
-        missing = {one.key for one in wanted} - self._near.keys()
-        if missing and self.personal is not None and self.personal.list_depth:
-            rows = lists.neighbours(self.personal.run, missing, using=self._using)
-            found = {key: self._scored(keys, scores) for key, keys, scores in rows}
-            self._near |= dict.fromkeys(missing) | found
+    def _one(self, lookup: Lookup, within: Within | None) -> Sequence[Scored]:
+        if isinstance(lookup, LISTS) or within is None:
+            return self._remembered(lookup)
+        if self.store is None or self.personal is None:
+            return ()
+        handle = self.personal.handle
+        if isinstance(lookup, Nearest):
+            return self.store.nearest(handle, lookup.vector, lookup.k, within=within)
+        assert isinstance(lookup, Neighbours)
+        return self.store.neighbours(handle, lookup.key, lookup.k, within=within)
 
-    def _read_nearest(self, wanted: Sequence[Nearest]) -> None:
-        assert self.personal is not None
-        for one in wanted:
-            if self.store is not None:
-                self._known[one] = self.store.nearest(self.personal.handle, one.vector, one.k)
+    def _is_ahead(self, lookup: Neighbours) -> bool:
+        """Does a list answer it, whole?"""
+        depth = self.personal.list_depth if self.personal else 0
+        return lookup.k <= depth and self._near.get(lookup.key) is not None
 
-    def _learn(self, wanted: Sequence[L], found: Mapping[L, Sequence[Scored]]) -> None:
-        self._known |= {one: found.get(one, ()) for one in wanted}
+    def _remembered(self, lookup: Lookup) -> Sequence[Scored]:
+        if lookup in self._known:
+            return self._known[lookup]
+        if isinstance(lookup, Neighbours):
+            row = self._near.get(lookup.key)
+            return self._entries(row)[: lookup.k] if row is not None else ()
+        row = self._rows.pop(lookup, None)
+        if row is not None:
+            self._known[lookup] = self._entries(row)
+        return self._known.get(lookup, ())
 
-    def _scored(
-        self,
-        keys: Sequence[Any],
-        scores: Sequence[float],
-        facts: Mapping[str, Sequence[float]] | None = None,
-    ) -> list[Scored]:
+    def _entries(self, row: lists.Row) -> list[Scored]:
+        keys, scores, facts = row.entries()
         found = []
         for place, (raw, score) in enumerate(zip(keys, scores, strict=False)):
             key = self._key(raw)
             if key is not None:
-                own = {name: column[place] for name, column in (facts or {}).items()}
+                own = {name: column[place] for name, column in facts.items() if place < len(column)}
                 found.append(Scored(key=key, score=float(score), facts=own))
         return found
 

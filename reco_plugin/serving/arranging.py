@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from reco_plugin.pipeline.arrange import Material, arrange, vectors_wanted, wants
+from reco_plugin.pipeline.arrange import Material, Needs, arrange, vectors_wanted, wants
 from reco_plugin.pipeline.exposure import fresh
 from reco_plugin.retrieval import Newest
 from reco_plugin.serving.asking import Ask
 from reco_plugin.serving.filling import Filling
 from reco_plugin.serving.shared import Shared
-from reco_plugin.types import Candidate, ItemFacts, Key, KindShare, PlacementSpec
+from reco_plugin.types import Candidate, ItemFacts, Key, KindShare
 
 Offers = Sequence[tuple[KindShare, Sequence[Candidate]]]
 FRESH = Newest(k=60)
 """New products that exploration draws from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Products of which something has to be read."""
+
+    facts: tuple[Key, ...] = ()
+    vectors: tuple[Key, ...] = ()
+    shown: tuple[Key, ...] = ()
+
+    def joined(self, other: Wanted) -> Wanted:
+        """What either wants."""
+        return Wanted(
+            facts=(*self.facts, *other.facts),
+            vectors=(*self.vectors, *other.vectors),
+            shown=(*self.shown, *other.shown),
+        )
 
 
 class Arranging:
@@ -38,45 +55,59 @@ class Arranging:
         """What is known of products so far; reads nothing."""
         return self._shared.facts(())
 
-    def wants_facts_of(self, offers: Offers) -> list[Key]:
-        """Products whose facts the order goes by."""
-        if not wants(self._ask.spec).facts:
-            return []
-        return [*self._ask.of.anchors[:1], *_keys(offers)]
+    @cached_property
+    def needs(self) -> Needs:
+        return wants(self._ask.spec)
+
+    @property
+    def lookups(self) -> tuple[Newest, ...]:
+        """What exploration draws from."""
+        return (FRESH,) if self.needs.fresh else ()
+
+    def wanted(self, offers: Offers) -> Wanted:
+        """What the order of `offers` goes by. Reads new products, unless they are known."""
+        needs = self.needs
+        if not (needs.facts or needs.vectors or needs.shown or needs.fresh):
+            return Wanted()
+        every = _keys([*offers, (KindShare(kind="explore"), self._fresh())])
+        return Wanted(
+            facts=(*self._ask.of.anchors[:1], *every) if needs.facts or needs.fresh else (),
+            vectors=tuple(vectors_wanted(offers, self._ask.spec, size=self._ask.limit)),
+            shown=tuple(every) if needs.shown else (),
+        )
 
     def order(self, offers: Offers, *, explores: bool) -> list[Candidate]:
         """What the placement allows, in its order. May read; raises what a database raises."""
         spec = self._ask.spec if explores else replace(self._ask.spec, explore=0.0)
-        needs = wants(spec)
+        needs = self.needs
         if len(offers) == 1 and not (needs.facts or needs.shown or needs.fresh):
             return list(offers[0][1])
         return arrange(
             offers,
             spec,
-            self._material(offers, spec),
+            self._material(offers),
             size=self._ask.limit,
             rng=self._shared.random,
             note=self._filling.note,
         )
 
-    def _material(self, offers: Offers, spec: PlacementSpec) -> Material:
-        needs = wants(spec)
-        news = self._fresh() if needs.fresh else []
-        every = [*offers, (KindShare(kind="explore"), news)]
-        facts = self._shared.facts(self.wants_facts_of(every)) if needs.facts else {}
-        near = vectors_wanted(offers, spec, size=self._ask.limit)
+    def _material(self, offers: Offers) -> Material:
+        wanted = self.wanted(offers)
+        facts = self._shared.facts(wanted.facts)
         anchors = self._ask.of.anchors[:1]
         return Material(
             facts=facts,
-            vectors=self._shared.vectors(near) if near else {},
+            vectors=self._shared.vectors(wanted.vectors) if wanted.vectors else {},
             anchor=facts.get(anchors[0]) if anchors else None,
-            shown=self._shared.shown(_keys(every)) if needs.shown else {},
-            fresh=news,
+            shown=self._shared.shown(wanted.shown) if wanted.shown else {},
+            fresh=self._fresh(),
             context=self._ask.of.context,
         )
 
     def _fresh(self) -> list[Candidate]:
         """New products that are not left out by their key."""
+        if not self.needs.fresh:
+            return []
         out = self._ask.of.excluded
         past = self._shared.past
         if past is not None:

@@ -62,10 +62,11 @@ class Eligibility:
         self, keys: Sequence[Key], *, sensitive: bool, shows_bought: bool = False
     ) -> dict[Key, tuple[Any, Key]]:
         """Key → (live product, key of its group) of those of `keys` that may be shown."""
-        purpose = self._purpose(sensitive, shows_bought)
+        purpose = self.purpose(sensitive, shows_bought)
         known = self._shared.rows.setdefault(purpose, {})
         missing = [key for key in keys if key not in known]
         if missing:
+            self._shared.check("live")
             products = list(self._products(missing, sensitive, shows_bought))
             known |= dict.fromkeys(missing)
             known |= {each.pk: (each, getattr(each, GROUP, each.pk)) for each in products}
@@ -94,7 +95,7 @@ class Eligibility:
         past = self._shared.past
         return not self._shared.is_known or (past is not None and past.whole)
 
-    def _purpose(self, sensitive: bool, shows_bought: bool) -> object:
+    def purpose(self, sensitive: bool, shows_bought: bool) -> object:
         """Equal for questions that the same live rows answer."""
         unknown = None if self._past_is_known else shows_bought
         groups = None if self._group is None else self.excluded(shows_bought=shows_bought)

@@ -25,7 +25,7 @@ from reco_plugin.serving.asking import circumstances
 from reco_plugin.serving.past import Past
 from reco_plugin.serving.reads import Allowance, Unavailable, bounded
 from reco_plugin.serving.relevance import NOTHING, Ranking, Relevance, guarded
-from reco_plugin.serving.shared import Shared, shared
+from reco_plugin.serving.shared import Shared, shared_of
 from reco_plugin.stores import keys as shop_keys
 from reco_plugin.stores.base import Ordering, Scoring, Store, Within
 from reco_plugin.types import Floats, Key, Shopper
@@ -147,7 +147,7 @@ class _Asked:
                 request=self.request, shopper=self.shopper, category=self.category, cart=()
             )
         found = found if self.site is None else replace(found, site=self.site)
-        page = shared(found)
+        page = shared_of(found)
         with bounded(found.using, Allowance(conf.settings.STATEMENT_TIMEOUT_MS)):
             return self._personal(page, using) or _popular(page, found.category, using)
 

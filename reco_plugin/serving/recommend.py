@@ -20,7 +20,7 @@ from reco_plugin.serving.asking import Ask, circumstances, settle
 from reco_plugin.serving.filling import Filling
 from reco_plugin.serving.ladder import climb
 from reco_plugin.serving.recording import record as record_shown
-from reco_plugin.serving.shared import shared as shared_of
+from reco_plugin.serving.shared import shared_of
 from reco_plugin.types import Shopper, Slate
 
 logger = logging.getLogger(__name__)

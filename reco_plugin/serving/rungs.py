@@ -21,7 +21,7 @@ from reco_plugin.retrieval import (
 )
 from reco_plugin.retrieval.base import Answers, chain
 from reco_plugin.retrieval.taste import by_taste
-from reco_plugin.serving.arranging import Arranging
+from reco_plugin.serving.arranging import Arranging, Wanted
 from reco_plugin.serving.asking import Ask
 from reco_plugin.serving.eligibility import Eligibility
 from reco_plugin.serving.filling import Filling
@@ -76,6 +76,8 @@ class Rungs:
         self._arranging = Arranging(ask, filling, shared)
         self._runs: dict[str, int | None] = {}
         self._queries: dict[str, Query] = {}
+        self._offers: dict[str, list[Candidate]] = {}
+        self._arranged: dict[Step, list[Candidate]] = {}
         filling.caps = Caps(ask.spec.caps) if ask.spec.caps else None
 
     # --- candidates ----------------------------------------------------------------------------
@@ -88,13 +90,17 @@ class Rungs:
 
     def offer(self, name: str) -> list[Candidate]:
         """What this source proposes, best first. Raises NothingToGoBy."""
-        source, reader = SOURCES[name], self.shared.reader()
-        query = self._query(name)
+        if name not in self._offers:
+            self._offers[name] = self._offer(SOURCES[name], self._query(name), name)
+        return self._offers[name]
+
+    def _offer(self, source: Source, query: Query, name: str) -> list[Candidate]:
+        reader = self.shared.reader()
         lookups = source.lookups(query)
         usable = [one for one in lookups if reader.can(one)]
         if lookups and not usable:
             raise NothingToGoBy("no run is live")
-        answers = reader.answer(usable, ahead=is_sparing(source))
+        answers = reader.answer(usable, ahead=is_sparing(name))
         candidates = source.candidates(query, answers)
         if not candidates:
             raise NothingToGoBy("nothing found" if lookups else self._why(name, query))
@@ -112,6 +118,8 @@ class Rungs:
         """Read which runs are live, and forget what was read of those that were."""
         self.shared.look_again()
         self._queries.clear()
+        self._offers.clear()
+        self._arranged.clear()
 
     def _query(self, name: str) -> Query:
         if name not in self._queries:
@@ -126,7 +134,7 @@ class Rungs:
             cart=of.cart,
             context=of.context,
         )
-        if by & PAST and self._looks_back(source):
+        if self._looks_back(source):
             query = self._with_past(query, by)
         if "interests" in by and self.shared.is_known:
             query = replace(query, interests=self.shared.interests())
@@ -145,7 +153,7 @@ class Rungs:
 
     def _looks_back(self, source: Source) -> bool:
         """What is about a product, or about the cart, needs no history."""
-        if not self.shared.is_known:
+        if not self.shared.is_known or not source.goes_by & PAST:
             return False
         of = self.ask.of
         given = of.anchors or ("cart" in source.goes_by and of.cart)
@@ -159,7 +167,7 @@ class Rungs:
             query,
             events=past.history.events,
             vector=self.shared.vector() if "vector" in by else None,
-            bought=self.shared.bought() if "now" in by else (),
+            bought=self.shared.bought() if "bought" in by else (),
         )
 
     def _categories(self, source: Source) -> tuple[str, ...]:
@@ -209,23 +217,19 @@ class Rungs:
 
     def arranged(self, step: Step, offers: Offers) -> list[Candidate]:
         """What is offered and not left out by its key, in the order the placement wants."""
+        if step not in self._arranged:
+            self._arranged[step] = self._order(step, offers)
+        return self._arranged[step]
+
+    def _order(self, step: Step, offers: Offers) -> list[Candidate]:
         left = [(share, self._allowed(candidates)) for share, candidates in offers]
         return self._arranging.order(left, explores=not step.is_fallback)
 
-    def foresee(self, step: Step, arranged: Sequence[Candidate], shown_before: int) -> list[Key]:
-        """Keys whose live rows a slate will ask for, when others show some of them before it."""
-        first = arranged[: self._batch(wanted=self.filling.missing + shown_before)]
-        return [candidate.key for candidate in first]
-
-    def read_live(self, candidates: Iterable[Candidate], step: Step) -> dict[Key, Live]:
-        """The live rows of `candidates`, and of the products that their reasons name."""
-        sensitive = self._may_be_sensitive(step)
+    def _live(self, candidates: Sequence[Candidate], step: Step) -> dict[Key, Live]:
+        """The live rows of `candidates`, and of the product that the slate is about."""
         found: dict[Key, Live] = {}
-        listed = list(candidates)
-        for shows in (False, True):
-            keys = [one.key for one in listed if (one.source in SHOWS_BOUGHT) is shows]
-            if keys:
-                found |= self._eligibility.live(keys, sensitive=sensitive, shows_bought=shows)
+        for _, shows_bought, keys in self.purposes(step, candidates):
+            found |= self.live(step, keys, shows_bought=shows_bought)
         return found
 
     def _allowed(self, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -244,7 +248,7 @@ class Rungs:
         while at < len(offered) and self.filling.missing > 0:
             size = BATCH if at else self._batch(wanted=self.filling.missing)
             batch = offered[at : at + size]
-            live = self.read_live(batch, step)
+            live = self._live(batch, step)
             self._share.learn(len(live), len(batch))
             taken += self.filling.take(
                 batch,
@@ -261,6 +265,83 @@ class Rungs:
         if self._eligibility.has_groups or self.filling.caps is not None:
             return BATCH
         return min(BATCH, self._share.enough_for(wanted))
+
+    # --- what a whole page is read for -----------------------------------------------------------
+
+    def looks_back(self, name: str) -> bool:
+        """Does this source go by the shopper's past?"""
+        return self._looks_back(SOURCES[name])
+
+    def nearby(self) -> tuple[Key, ...]:
+        """The page's product, where something goes by its facts."""
+        sources = [SOURCES[name] for name in self.ask.steps[0].sources]
+        by_category = any("categories" in source.goes_by for source in sources)
+        if self._arranging.needs.facts or (by_category and not self.ask.of.category):
+            return self.ask.of.anchors[:1]
+        return ()
+
+    def news(self) -> tuple[Lookup, ...]:
+        """What the placement itself wants looked up."""
+        return self._arranging.lookups
+
+    def is_ready(self, name: str) -> bool:
+        """Can it be said what this source looks up, and is that nothing but lists?"""
+        source, of = SOURCES[name], self.ask.of
+        if name in VECTOR_SOURCES or (self._looks_back(source) and self.shared.past is None):
+            return False
+        known = bool(of.category) or not of.anchors or self.shared.knows_facts(of.anchors[0])
+        return known or "categories" not in source.goes_by
+
+    def has_enough(self, steps: Iterable[Step]) -> bool:
+        """Do the sources of `steps` offer so much that the slate will surely be full?"""
+        names = {name for step in steps for name in step.sources}
+        found = {one.key for name in names for one in self._offers.get(name, ())}
+        spare = 2 if self._arranging.screens else 1
+        return len(found) >= spare * self._share.enough_for(self.ask.limit)
+
+    def wanted(self, step: Step) -> Wanted:
+        """What the order of this step's candidates goes by."""
+        return self._arranging.wanted(self._offered(step))
+
+    def foreseen(
+        self, steps: Iterable[Step], shown: Collection[Key]
+    ) -> list[tuple[Step, list[Candidate]]]:
+        """Per step the candidates that are likely to be looked at, when `shown` are shown before."""
+        found = []
+        wanted = self.ask.limit
+        for step in steps:
+            offers = self._offered(step)
+            arranged = self.arranged(step, offers) if offers else []
+            passed_over = sum(one.key in shown for one in arranged)
+            first = arranged[: self._batch(wanted=wanted + passed_over)] if wanted > 0 else []
+            wanted -= int(self._share.value * (len(first) - passed_over))
+            found.append((step, first))
+        return found
+
+    def purposes(
+        self, step: Step, candidates: Iterable[Candidate]
+    ) -> list[tuple[object, bool, list[Key]]]:
+        """What live rows are to be read for, and of which products; see `Eligibility.purpose`."""
+        keys: dict[bool, list[Key]] = {}
+        for one in candidates:
+            keys.setdefault(one.source in SHOWS_BOUGHT, []).append(one.key)
+        if keys and self.filling.anchor is not None:
+            next(iter(keys.values())).append(self.filling.anchor)
+        sensitive = self._may_be_sensitive(step)
+        return [
+            ((self._eligibility.purpose(sensitive, shows), sensitive, shows), shows, listed)
+            for shows, listed in keys.items()
+        ]
+
+    def live(self, step: Step, keys: Sequence[Key], *, shows_bought: bool) -> dict[Key, Live]:
+        """Live rows of `keys`."""
+        sensitive = self._may_be_sensitive(step)
+        return self._eligibility.live(keys, sensitive=sensitive, shows_bought=shows_bought)
+
+    def _offered(self, step: Step) -> Offers:
+        return [
+            (share, self._offers[name]) for share, name in step.offers if self._offers.get(name)
+        ]
 
     # --- more of the same ----------------------------------------------------------------------
 
@@ -298,7 +379,7 @@ class Rungs:
         items = self.filling.items
         most = min((item.score for item in items), default=float("inf"))
         lower = [replace(one, score=min(one.score, most)) for one in candidates]
-        return self._take(self.arranged(step, [(step.offers[0][0], lower)]), step)
+        return self._take(self._order(step, [(step.offers[0][0], lower)]), step)
 
     def _may_be_sensitive(self, step: Step) -> bool:
         """Only where the shopper asked for the popular products of that very category."""
@@ -306,9 +387,9 @@ class Rungs:
         return asked and step.sources == ("popular_in_category",)
 
 
-def is_sparing(source: Source) -> bool:
+def is_sparing(name: str) -> bool:
     """A blend of many lookups makes do with the neighbours that were worked out ahead."""
-    return source.rung is Rung.PERSONAL
+    return SOURCES[name].rung is Rung.PERSONAL
 
 
 def store_settings(shared: Shared) -> Mapping[str, str]:

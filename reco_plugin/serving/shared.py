@@ -49,6 +49,8 @@ class Shared:
     given_up: set[str] = field(default_factory=set)
     """Sources that timed out: they are not tried for other slates of the page."""
     past: Past | None = None
+    broken: dict[str, Exception] = field(default_factory=dict)
+    """What could not be read for this page, and why: 'past', 'facts', 'vectors', 'shown', 'live'."""
     random: random.Random = field(default_factory=random.Random)
     _reader: Reader | None = None
     _vector: Floats | None = None
@@ -83,6 +85,11 @@ class Shared:
             )
         return self._reader
 
+    def check(self, what: str) -> None:
+        """Raise what kept this from being read for the page: it is not tried again."""
+        if (error := self.broken.get(what)) is not None:
+            raise error
+
     def look_again(self) -> None:
         """Read which runs are live, and forget what was read of those that were."""
         self.pointers = pointers.read(self.using, self.site)
@@ -95,6 +102,7 @@ class Shared:
     def read_past(self) -> Past | None:
         """The newest RECO_HISTORY events, once; None where nothing can be on record."""
         if self.past is None and self.shopper is not None and self.is_known:
+            self.check("past")
             limit = conf.settings.HISTORY
             history = self.reader().history(self.shopper.id, limit)
             self.past = Past(history=history, whole=len(history.events) < limit)
@@ -130,6 +138,7 @@ class Shared:
         """How often each was shown to the shopper lately, without a click."""
         missing = set(keys) - self._shown.keys()
         if missing and self.shopper is not None and self.is_known:
+            self.check("shown")
             self._shown |= dict.fromkeys(missing, 0) | dict(
                 shown(self.shopper.id, missing, self.using)
             )
@@ -141,26 +150,26 @@ class Shared:
         """What the last sync knows of `keys` (and of others that were asked before)."""
         missing = [key for key in keys if key not in self._facts]
         if missing:
-            self._facts |= dict.fromkeys(missing)
-            try:
-                self._facts |= read_facts(missing, self.using)
-            except BaseException:
-                for key in missing:
-                    del self._facts[key]
-                raise
+            self.check("facts")
+            self._facts |= dict.fromkeys(missing) | dict(read_facts(missing, self.using))
         return {key: found for key, found in self._facts.items() if found is not None}
+
+    def knows_facts(self, key: Key) -> bool:
+        """Need nothing be read to know the facts of `key`?"""
+        return key in self._facts
 
     def vectors(self, keys: Iterable[Key]) -> Mapping[Key, Floats]:
         """The live run's vectors of `keys`; none where the store lends none."""
         reader = self.reader()
         missing = [key for key in keys if key not in self._vectors]
         if missing and reader.personal is not None and isinstance(reader.store, Lending):
+            self.check("vectors")
             found = reader.store.vectors_of(reader.personal.handle, missing)
             self._vectors |= dict.fromkeys(missing) | dict(found)
         return {key: found for key, found in self._vectors.items() if found is not None}
 
 
-def shared(found: Circumstances) -> Shared:
+def shared_of(found: Circumstances) -> Shared:
     """What this page shares; made anew where there is no request to keep it on."""
     shopper = found.shopper
     made = Shared(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from django import template
 from django.template.base import FilterExpression, NodeList, Parser, Token, token_kwargs
@@ -12,14 +13,27 @@ from django.template.exceptions import TemplateSyntaxError
 
 from reco_plugin import conf
 from reco_plugin.bounded import savepoint
-from reco_plugin.serving import recommend
+from reco_plugin.serving import Page, plan, recommend
 from reco_plugin.serving.tiles import heading, href, tiles
 from reco_plugin.types import Slate, SlateItem
 
 logger = logging.getLogger(__name__)
 register = template.Library()
 
-OPTIONS = ("product", "category", "limit", "exclude", "title", "placement", "template", "record")
+OPTIONS = (
+    "product",
+    "category",
+    "cart",
+    "query",
+    "shopper",
+    "limit",
+    "exclude",
+    "title",
+    "placement",
+    "template",
+    "record",
+)
+PAGE_OPTIONS = ("product", "category", "cart", "query", "shopper", "exclude", "record")
 TEMPLATE = "reco/slate.html"
 
 
@@ -31,23 +45,59 @@ def do_recommend(parser: Parser, token: Token) -> RecommendNode:
         {% recommend "similar" product=product %}
         {% recommend "popular" category=category template="shop/shelf.html" %}
         {% recommend "personal" as slate %}{% for item in slate %}{{ item.product }}{% endfor %}
+        {% recommend "product_similar" product=product %}   a placement, by its name
+        {% recommend page.product_similar %}                a slate that was planned: `{% recopage %}`
 
     Renders nothing when there is nothing to show, and never raises. Works without `request` in the
-    context (an e-mail): then nobody is recognised and nothing is recorded.
+    context (an e-mail): then nobody is recognised but who `shopper` names (see `capture.shopper_of`),
+    and nothing is recorded.
     """
     name, *bits = token.split_contents()
-    target = ""
-    if len(bits) >= 2 and bits[-2] == "as":
-        target, bits = bits[-1], bits[:-2]
+    bits, target = _target(bits)
     named = not bits or token_kwargs(bits[:1], parser)
     kind = '"personal"' if named else bits.pop(0)
-    options = token_kwargs(bits, parser)
-    unknown = [*bits, *(set(options) - set(OPTIONS))]
-    if unknown:
-        raise TemplateSyntaxError(
-            f"{name!r} does not know {unknown[0]!r}; it takes a kind and {', '.join(OPTIONS)}."
-        )
+    options = _options(parser, name, bits, OPTIONS)
     return RecommendNode(parser.compile_filter(kind), options, target)
+
+
+@register.tag("recopage")
+def do_recopage(parser: Parser, token: Token) -> RecopageNode:
+    """Plan every slate of a page in one pass, and show them where you want them.
+
+        {% recopage "product" product=product as page %}
+        {% recommend page.product_similar %}
+        {% for slate in page.slates %}{% recommend slate %}{% endfor %}
+
+    Takes a page type ('home', 'category', 'product', 'cart' …: all active placements of it), or a
+    list of names of placements and kinds. They are read together, and no product is in two of them.
+    Never raises; what has nothing to show renders nothing.
+    """
+    name, *bits = token.split_contents()
+    bits, target = _target(bits)
+    if not bits or not target:
+        raise TemplateSyntaxError(f'{name!r} is used like this: {{% {name} "product" as page %}}')
+    page = parser.compile_filter(bits.pop(0))
+    return RecopageNode(page, _options(parser, name, bits, PAGE_OPTIONS), target)
+
+
+def _target(bits: list[str]) -> tuple[list[str], str]:
+    """The arguments, and the variable after 'as'."""
+    if len(bits) >= 2 and bits[-2] == "as":
+        return bits[:-2], bits[-1]
+    return bits, ""
+
+
+def _options(
+    parser: Parser, name: str, bits: list[str], known: tuple[str, ...]
+) -> Mapping[str, FilterExpression]:
+    options = token_kwargs(bits, parser)
+    unknown = [*bits, *(set(options) - set(known))]
+    if unknown:
+        first = "a kind or a placement" if known is OPTIONS else "a page"
+        raise TemplateSyntaxError(
+            f"{name!r} does not know {unknown[0]!r}; it takes {first} and {', '.join(known)}."
+        )
+    return options
 
 
 @register.simple_tag(takes_context=True)
@@ -83,12 +133,11 @@ class RecommendNode(template.Node):
             return ""
 
     def _render(self, context: template.Context) -> str:
-        given = {name: value.resolve(context) for name, value in self.options.items()}
-        options = {name: value for name, value in given.items() if value not in (None, "")}
+        options = _given(self.options, context)
         title, chosen = options.pop("title", None), options.pop("template", TEMPLATE)
-        request = context.get("request")
-        kind = self.kind.resolve(context)
-        slate = recommend(kind, request=request, **options)
+        slate = self.kind.resolve(context)
+        if not isinstance(slate, Slate):
+            slate = recommend(slate, request=context.get("request"), **options)
         if self.target:
             context[self.target] = slate
             return ""
@@ -104,8 +153,49 @@ class RecommendNode(template.Node):
             "title": title or heading(slate),
             "tiles": tiles(slate, context.get("request")),
         }
-        inner = context.new(values)
-        return found.render(inner) if values["tiles"] else ""
+        with context.push(**values):
+            return found.render(context) if values["tiles"] else ""
+
+
+class RecopageNode(template.Node):
+    """One `{% recopage %}`."""
+
+    child_nodelists = ()
+
+    def __init__(
+        self, page: FilterExpression, options: Mapping[str, FilterExpression], target: str
+    ) -> None:
+        self.page = page
+        self.options = options
+        self.target = target
+        self.nodelist = NodeList()
+
+    def render(self, context: template.Context) -> str:
+        context[self.target] = Page()
+        try:
+            context[self.target] = self._planned(context)
+        except Exception:
+            if conf.settings.DEBUG_RAISE:
+                raise
+            logger.exception("{%% recopage %%} failed")
+        return ""
+
+    def _planned(self, context: template.Context) -> Page:
+        asked, options = self.page.resolve(context), _given(self.options, context)
+        request = context.get("request")
+        if isinstance(asked, str):
+            return plan(request, page=asked, **options)
+        return plan(request, tuple(asked or ()), **options)
+
+
+def _given(options: Mapping[str, FilterExpression], context: template.Context) -> dict[str, Any]:
+    """What was given; an empty value is none. A queryset is not looked into."""
+    found = {name: value.resolve(context) for name, value in options.items()}
+    return {
+        name: value
+        for name, value in found.items()
+        if value is not None and not (isinstance(value, str) and not value)
+    }
 
 
 def _guard() -> AbstractContextManager[None]:

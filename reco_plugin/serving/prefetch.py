@@ -1,0 +1,195 @@
+"""What the slates of a page need, read together before they are filled.
+
+The ladder then finds most of it already read, and reads what is still missing as it would without.
+What cannot be read here is told to whoever needs it; nobody tries it again on this page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+
+from django.db import Error
+
+from reco_plugin import conf
+from reco_plugin.breaker import State, breaker
+from reco_plugin.exceptions import StoreError
+from reco_plugin.outages import is_outage
+from reco_plugin.retrieval import Lookup, Nearest, Neighbours
+from reco_plugin.serving.arranging import Wanted
+from reco_plugin.serving.ladder import Ladder
+from reco_plugin.serving.reads import Allowance, Unavailable, bounded, is_lost
+from reco_plugin.serving.rungs import NothingToGoBy, is_sparing, store_settings
+from reco_plugin.serving.shared import Shared
+from reco_plugin.serving.ways import Step
+from reco_plugin.types import Candidate, Key
+
+Turn = tuple[Ladder, Step]
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
+
+
+def prefetch(ladders: Sequence[Ladder], shared: Shared) -> None:
+    """Read what `ladders` need for their first tiles. Database errors are kept, not raised."""
+    climbing = [ladder for ladder in ladders if ladder.ask.steps and ladder.ask.limit > 0]
+    if climbing:
+        _Prefetch(climbing, shared).run()
+
+
+class _Prefetch:
+    def __init__(self, ladders: Sequence[Ladder], shared: Shared) -> None:
+        self._ladders = ladders
+        self._shared = shared
+        self._allowance = Allowance(conf.settings.STATEMENT_TIMEOUT_MS)
+
+    def run(self) -> None:
+        """Stage by stage; each stage is one statement for the whole page, where it is any."""
+        try:
+            self._try(self._shared.reader)
+            self._about_the_page()
+            turns = self._offered()
+            self._read_material(turns)
+            self._read_live(turns)
+        except Unavailable:
+            pass  # each slate will find out, and say so
+        for ladder in self._ladders:
+            ladder.filling.was_answered = self._allowance.answered > 0
+
+    def _about_the_page(self) -> None:
+        names = [(ladder, name) for ladder in self._ladders for name in ladder.ask.steps[0].sources]
+        if any(ladder.rungs.looks_back(name) for ladder, name in names):
+            self._once("past", [None], lambda _: self._shared.read_past())
+        anchors = [key for ladder in self._ladders for key in ladder.rungs.nearby()]
+        self._once("facts", anchors, self._shared.facts)
+
+    # --- candidates ----------------------------------------------------------------------------
+
+    def _offered(self) -> list[Turn]:
+        """Turns whose candidates are known: the first of each slate, and what fills up where those
+        seem too few."""
+        turns: list[Turn] = []
+        wave = [(ladder, ladder.ask.steps[0]) for ladder in self._ladders]
+        while wave:
+            self._look_up(wave, eager=not turns)
+            turns += wave
+            wave = [turn for ladder, step in wave for turn in self._next(ladder, step)]
+        return turns
+
+    def _next(self, ladder: Ladder, step: Step) -> Iterable[Turn]:
+        """The next step, where it is needed and nothing but lists has to be read for it."""
+        steps = ladder.ask.steps
+        at = steps.index(step) + 1
+        if at == len(steps) or ladder.rungs.has_enough(steps[:at]):
+            return
+        if all(ladder.rungs.is_ready(name) for name in steps[at].sources):
+            yield ladder, steps[at]
+
+    def _look_up(self, wave: Sequence[Turn], *, eager: bool) -> None:
+        """Read what `wave` looks up, merged; `eager`, with the lists of what may fill up later."""
+        asked: list[Lookup] = []
+        of_store: list[Lookup] = []
+        for ladder, step in wave:
+            for name in step.sources:
+                found = self._lookups(ladder, name)
+                asked += found
+                of_store += _of_store(found, ahead=is_sparing(name))
+            if eager:
+                asked += [*ladder.rungs.news(), *self._later(ladder)]
+        self._read_lists(asked)
+        self._read_store(of_store)
+        for ladder, step in wave:
+            for name in step.sources:
+                self._try(partial(ladder.rungs.offer, name))
+
+    def _later(self, ladder: Ladder) -> list[Lookup]:
+        names = [name for step in ladder.ask.steps[1:] for name in step.sources]
+        ready = [name for name in names if ladder.rungs.is_ready(name)]
+        return [one for name in ready for one in self._lookups(ladder, name)]
+
+    def _lookups(self, ladder: Ladder, name: str) -> Sequence[Lookup]:
+        found: list[Lookup] = []
+        self._try(lambda: found.extend(ladder.rungs.lookups(name)))
+        return found
+
+    def _read_lists(self, lookups: Sequence[Lookup]) -> None:
+        """All in one statement; where that fails, each kind by itself, so that one costs no other."""
+        reader = self._shared.reader()
+        if self._try(partial(reader.read_lists, lookups)) is None:
+            return
+        for kind in dict.fromkeys(type(one) for one in lookups):
+            alone = [one for one in lookups if type(one) is kind]
+            failure = self._try(partial(reader.read_lists, alone))
+            if failure is not None:
+                reader.broke([kind], failure)
+
+    def _read_store(self, lookups: Sequence[Lookup]) -> None:
+        reader = self._shared.reader()
+        if breaker("vectors", self._shared.using).state is not State.CLOSED:
+            return
+        for one in dict.fromkeys(lookups):
+            failure = self._try(partial(reader.read_store, [one]), store_settings(self._shared))
+            if failure is not None:
+                reader.broke([Nearest, Neighbours], failure)
+                return
+
+    # --- what the order goes by, and what may be shown -----------------------------------------
+
+    def _read_material(self, turns: Sequence[Turn]) -> None:
+        """Facts, vectors and exposure of all candidates of the page."""
+        wanted = Wanted()
+        for ladder, step in turns:
+            wanted = wanted.joined(ladder.rungs.wanted(step))
+        for what, keys, read in (
+            ("facts", wanted.facts, self._shared.facts),
+            ("vectors", wanted.vectors, self._shared.vectors),
+            ("shown", wanted.shown, self._shared.shown),
+        ):
+            self._once(what, list(keys), read)
+
+    def _read_live(self, turns: Sequence[Turn]) -> None:
+        """Live rows of the candidates that will be tiles, as far as that can be foreseen."""
+        before: set[Key] = set()
+        asked: dict[object, tuple[Ladder, Step, bool, list[Key]]] = {}
+        for ladder in self._ladders:
+            steps = [step for other, step in turns if other is ladder]
+            for step, candidates in self._foreseen(ladder, steps, before):
+                for purpose, shows, keys in ladder.rungs.purposes(step, candidates):
+                    asked.setdefault(purpose, (ladder, step, shows, []))[3].extend(keys)
+                before.update(one.key for one in candidates[: ladder.ask.limit])
+        for ladder, step, shows, keys in asked.values():
+            read = partial(ladder.rungs.live, step, shows_bought=shows)
+            self._once("live", keys, read)
+
+    def _foreseen(
+        self, ladder: Ladder, steps: list[Step], before: set[Key]
+    ) -> list[tuple[Step, list[Candidate]]]:
+        heads: list[tuple[Step, list[Candidate]]] = []
+        self._try(lambda: heads.extend(ladder.rungs.foreseen(steps, before)))
+        return heads
+
+    def _once(self, what: str, keys: Sequence[Key], read: Callable[[list[Key]], object]) -> None:
+        if keys:
+            failure = self._try(lambda: read(list(dict.fromkeys(keys))))
+            if failure is not None:
+                self._shared.broken[what] = failure
+
+    def _try(
+        self, work: Callable[[], object], settings: Mapping[str, str] = NO_SETTINGS
+    ) -> Exception | None:
+        """An outage is given back; another mistake is left to the ladder, which knows what to do."""
+        try:
+            with bounded(self._shared.using, self._allowance, settings):
+                work()
+        except NothingToGoBy:
+            return None
+        except (Error, StoreError) as error:
+            if is_lost(self._shared.using):
+                raise Unavailable("the connection is lost") from error
+            return error if is_outage(error) else None
+        return None
+
+
+def _of_store(lookups: Iterable[Lookup], *, ahead: bool) -> list[Lookup]:
+    """What only the store may know; `ahead`, no more neighbours than lists have."""
+    kinds: tuple[type[Lookup], ...] = (Nearest,) if ahead else (Nearest, Neighbours)
+    return [one for one in lookups if isinstance(one, kinds)]
