@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from reco_plugin.trainers import config as configs
 from reco_plugin.trainers.base import Progress
 from reco_plugin.trainers.pairs import PairBlock, Pairs, Rows, Totals, beyond_first, runs_of
 from reco_plugin.trainers.related import changes
@@ -112,12 +113,42 @@ class _Leads:
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reach:
+    """Who counts as having followed whom, and how much."""
+
+    steps: int = 10
+    """Furthest distance."""
+    backward: float = 0.0
+    """Weight of the same pair the other way round, 0..1. Above 0 its occasions count in both directions: a pair
+    then has the shoppers who met both items in either order."""
+    flat: bool = False
+    """Each distance weighs 1 rather than 1 / distance."""
+
+    def __post_init__(self) -> None:
+        configs.require(self.steps >= 1, "steps must be at least 1.")
+        configs.require(0 <= self.backward <= 1, "backward must lie in 0..1.")
+
+    @property
+    def first(self) -> int:
+        """The least distance."""
+        return -self.steps if self.backward else 1
+
+    def weights(self) -> npt.NDArray[np.complex64]:
+        """By distance from `first` on: 1 as the real part, the weight as the imaginary one."""
+        distance = np.arange(self.first, self.steps + 1)
+        weight = np.ones(len(distance)) if self.flat else 1 / np.maximum(np.abs(distance), 1)
+        weight[distance < 0] *= self.backward
+        weight[distance == 0] = 0
+        return (1 + 1j * weight).astype(np.complex64)
+
+
 def following(
-    steps: Trail, *, reach: int = 10, flat: bool = False, progress: Progress | None = None
+    steps: Trail, reach: Reach | None = None, *, progress: Progress | None = None
 ) -> Pairs:
-    """Count who came 1 to `reach` steps after whom; each weighs 1 / distance, or 1 when `flat`."""
+    """Count who came within `reach` of whom."""
     found = []
-    for block in blocks_of(steps, reach=reach, flat=flat):
+    for block in blocks_of(steps, reach or Reach()):
         found.append(block)
         if progress:
             progress("following", block.first + len(block), steps.n_items)
@@ -140,21 +171,20 @@ def _totals(steps: Trail, blocks: list[PairBlock]) -> Totals:
     )
 
 
-def blocks_of(
-    steps: Trail, *, reach: int, flat: bool = False, size: float = BLOCK
-) -> Iterator[PairBlock]:
+def blocks_of(steps: Trail, reach: Reach, size: float = BLOCK) -> Iterator[PairBlock]:
     """Count, some rows at a time."""
-    place = _places(steps, reach)
+    place = _places(steps, reach.steps)
     after = np.arange(len(steps)) if steps.follows is None else np.flatnonzero(steps.follows)
     item, spot = steps.item[after], place[after]
     leads = _leads(steps, place, spot, reach)
     ends = np.searchsorted(leads.item, np.arange(steps.n_items + 1))
     terms = np.diff(np.concatenate([[0], np.cumsum(leads.lengths)])[ends])
+    weights = reach.weights()
     for start, stop in runs_of(terms, size):
         part = leads.between(ends[start], ends[stop])
         at = _expanded(part.start, part.lengths)
-        distance = None if flat else spot[at] - np.repeat(part.place, part.lengths)
-        yield _block(part, range(start, stop), item[at], distance, steps.n_items)
+        values = weights[spot[at] - np.repeat(part.place + reach.first, part.lengths)]
+        yield _block(part, range(start, stop), item[at], values, steps.n_items)
 
 
 def _places(steps: Trail, reach: int) -> Rows:
@@ -166,12 +196,12 @@ def _places(steps: Trail, reach: int) -> Rows:
     return np.asarray(steps.step + np.repeat(offset, lengths), dtype=np.int64)
 
 
-def _leads(steps: Trail, place: Rows, after: Rows, reach: int) -> _Leads:
+def _leads(steps: Trail, place: Rows, after: Rows, reach: Reach) -> _Leads:
     chosen = np.arange(len(steps)) if steps.leads is None else np.flatnonzero(steps.leads)
     chosen = chosen[np.argsort(steps.item[chosen], kind="stable")]
     spot = place[chosen]
-    start = np.searchsorted(after, spot, side="right")
-    stop = np.searchsorted(after, spot + reach, side="right")
+    start = np.searchsorted(after, spot + reach.first, side="left")
+    stop = np.searchsorted(after, spot + reach.steps, side="right")
     return _Leads(
         item=steps.item[chosen],
         shopper=steps.shopper[chosen],
@@ -188,20 +218,20 @@ def _expanded(start: Rows, lengths: Rows) -> Rows:
 
 
 def _block(
-    leads: _Leads, rows: range, item: Ints, distance: Rows | None, n_items: int
+    leads: _Leads, rows: range, item: Ints, values: npt.NDArray[np.complex64], n_items: int
 ) -> PairBlock:
-    """`item` and `distance` are of the events that follow `leads`, one after another."""
+    """`item` and `values` are of the events that follow `leads`, one after another.
+
+    Being complex, they add up both counts and weights in one product.
+    """
     lead = leads.item.astype(np.int64) - rows.start
     ends = np.concatenate([[0], np.cumsum(leads.lengths)])
     by_item = ends[np.searchsorted(lead, np.arange(len(rows) + 1))]
-    values = np.ones(len(item), np.float32 if distance is None else np.complex64)
-    if distance is not None:
-        values.imag = 1.0 / distance  # one product then adds up both counts and weights
     summed = _summed(values, item, by_item, n_items)
     return PairBlock(
         first=rows.start,
         support=_like(summed, summed.data.real),
-        strength=None if distance is None else np.ascontiguousarray(summed.data.imag),
+        strength=np.ascontiguousarray(summed.data.imag),
         repeats=_repeats(leads, item, lead, len(rows), n_items),
     )
 

@@ -158,6 +158,24 @@ def admitted(block: PairBlock, config: Config) -> Entries:
     )
 
 
+def all_admitted(pairs: Pairs, config: Config) -> Entries:
+    """Those of all items; `row` is the item's."""
+    parts = [(block.first, admitted(block, config)) for block in pairs.blocks]
+
+    def whole(name: str) -> npt.NDArray[Any]:
+        empty = np.zeros(0, np.int64 if name in ("row", "item") else np.float64)
+        return np.concatenate([empty, *[getattr(part, name) for _, part in parts]])
+
+    lengths = [len(part.row) for _, part in parts]
+    return Entries(
+        row=whole("row") + np.repeat([first for first, _ in parts], lengths).astype(np.int64),
+        item=whole("item"),
+        support=whole("support"),
+        strength=whole("strength"),
+        shoppers=whole("shoppers"),
+    )
+
+
 def values_at(matrix: sparse.csr_matrix, row: Rows, column: Rows) -> Figures:
     """The entries at (row, column), 0 where there is none."""
     if not matrix.nnz:

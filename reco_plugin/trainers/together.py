@@ -45,12 +45,12 @@ def blocks_of(baskets: Occasions, size: int = BLOCK) -> Iterator[PairBlock]:
         yield PairBlock(
             first=start,
             support=(rows @ baskets.held).tocsr(),
-            repeats=_repeats(rows, baskets),
+            repeats=repeats_of(rows, baskets),
         )
 
 
-def _repeats(rows: sparse.csr_matrix, baskets: Occasions) -> sparse.csr_matrix:
-    """Occasions of a pair beyond each shopper's first.
+def repeats_of(rows: sparse.csr_matrix, baskets: Occasions) -> sparse.csr_matrix:
+    """Occasions of each row (rows, n) with each item beyond each shopper's first.
 
     Only a shopper who took an item twice can have repeated a pair of it, so only those cells are looked at.
     """

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reco_plugin.trainers.following import Trail, blocks_of, following, trail
+from reco_plugin.trainers.following import Reach, Trail, blocks_of, following, trail
 from reco_plugin.trainers.pairs import Config
 
 ANY = Config(support=1, shoppers=1, confidence=0.0)
@@ -22,8 +22,8 @@ def of(*visits: tuple[int, list[int]], n_items: int = 6, **options: object) -> T
     return trail(group, item, at, shopper, n_items=n_items, **options)  # type: ignore[arg-type]
 
 
-def told(steps: Trail, config: Config = ANY, **options: object) -> dict[int, list[int]]:
-    found = following(steps, **options).lists(config)  # type: ignore[arg-type]
+def told(walked: Trail, config: Config = ANY, **options: object) -> dict[int, list[int]]:
+    found = following(walked, Reach(**options)).lists(config)  # type: ignore[arg-type]
     return {row: found.items[part].tolist() for row, part in found}
 
 
@@ -36,7 +36,7 @@ def test_a_second_look_changes_nothing():
 
 
 def test_no_further_than_the_reach():
-    assert told(of((0, [0, 1, 2, 3])), reach=1) == {0: [1], 1: [2], 2: [3]}
+    assert told(of((0, [0, 1, 2, 3])), steps=1) == {0: [1], 1: [2], 2: [3]}
 
 
 def test_nearer_steps_weigh_more():
@@ -44,6 +44,20 @@ def test_nearer_steps_weigh_more():
     assert sorted(found.blocks[0].weights.tolist()) == [1.0, 1.0, 1.5]
     assert found.lists(ANY).items.tolist() == [2, 1, 2]
     assert found.totals.lead.tolist()[:3] == [2.5, 1.0, 0.0]
+
+
+def test_backwards_counts_too_but_for_less():
+    found = following(of((0, [0, 1]), (1, [0, 1]), (2, [1, 0])), Reach(backward=0.25))
+    lists = found.lists(Config(temper=0.0))
+    assert lists.items.tolist() == [1, 0]
+    assert lists.facts["shoppers"].tolist() == [3, 3]
+    assert found.totals.lead.tolist()[:2] == [2.25, 1.5]
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"backward": 1.5}])
+def test_nonsense_is_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Reach(**wrong)
 
 
 def test_visits_do_not_run_into_each_other():
@@ -94,7 +108,7 @@ def test_counts_are_those_of_counting_by_hand(visits, floor, reach):
                 support[one, other] += 1
                 weight[one, other] += 1 / distance
     config = Config(support=floor, shoppers=floor, confidence=0.0, temper=0.0)
-    pairs = following(of(*visits), reach=reach)
+    pairs = following(of(*visits), Reach(steps=reach))
     found = pairs.lists(config)
     entries = {
         (row, int(found.items[at])): at
@@ -113,8 +127,8 @@ def test_counts_are_those_of_counting_by_hand(visits, floor, reach):
 def test_the_size_of_a_block_changes_nothing(visits):
     visits.sort(key=lambda visit: visit[0])
     steps = of(*visits)
-    whole = list(blocks_of(steps, reach=3))
-    parts = list(blocks_of(steps, reach=3, size=1))
+    whole = list(blocks_of(steps, Reach(steps=3)))
+    parts = list(blocks_of(steps, Reach(steps=3), size=1))
     for name in ("support", "repeats"):
         one, many = (
             np.vstack([getattr(block, name).toarray() for block in blocks])
