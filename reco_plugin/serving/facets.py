@@ -24,7 +24,7 @@ from reco_plugin.serving.asking import Circumstances, circumstances
 from reco_plugin.serving.eligibility import knows_sensitive
 from reco_plugin.serving.reads import Allowance, Unavailable, bounded
 from reco_plugin.serving.reasons import is_sensitive
-from reco_plugin.serving.shared import Shared, shared
+from reco_plugin.serving.shared import Shared, shared_of
 from reco_plugin.stores.base import Scored
 from reco_plugin.types import Key, Shopper
 
@@ -107,8 +107,8 @@ def _judged(facet: str, wanted: int, found: Circumstances, reads: Breaker) -> li
 def _facets(facet: str, wanted: int, found: Circumstances, allowance: Allowance) -> list[Facet]:
     allowed = _allowed(found)
     with bounded(found.using, allowance):
-        known = _offered(facet, shared(found))[: OVERFETCH * wanted]
-        several = _with_products(known, shared(found))
+        known = _offered(facet, shared_of(found))[: OVERFETCH * wanted]
+        several = _with_products(known, shared_of(found))
         keys = {key for one in several for key in one.products}
         live = set(allowed.filter(pk__in=keys).values_list("pk", flat=True)) if keys else set()
     shown = [_showable(one, live) for one in several]
