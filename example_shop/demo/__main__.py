@@ -60,6 +60,7 @@ def _run(options: argparse.Namespace) -> None:
     if not options.no_serve:
         _require_free(options.port)
     report.say(f"Fern & Fable, the example shop of reco_plugin: {source.name}\n")
+    os.environ.setdefault("BASE_URL", f"http://{HOST}:{options.port}")
     _set_up(source, report)
     page = _prepare(source, options, report)
     report.finish()

@@ -88,6 +88,8 @@ def train(report: Report) -> None:
     if not finished.exists():
         with report.step("Sync, train, judge, publish (reco_train)"):
             _train(report)
+        with report.step("Rank what trends, converts and is reduced"):
+            call_command("reco_jobs", "start", "lists", "--here", stdout=io.StringIO())
     report.note(runs=[_facts(run) for run in Run.objects.order_by("pk")])
     latest = Run.objects.filter(kind="personal").order_by("-pk").first()
     if latest is None:

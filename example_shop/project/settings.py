@@ -83,12 +83,14 @@ MEDIA_URL = "media/"
 MEDIA_ROOT = HOME / "media"
 X_FRAME_OPTIONS = "DENY"
 SHOP_CURRENCY = "GBP"
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
 # reco: which model is a product, and three short classes and functions in shop/reco.py
 RECO_PRODUCT_MODEL = "shop.Product"
 RECO_CATALOG = "example_shop.shop.reco.ShopCatalog"
 RECO_ORDERS = "example_shop.shop.reco.ShopOrders"
 RECO_CART = "example_shop.shop.reco.cart_products"
+RECO_BASE_URL = os.environ.get("BASE_URL", "http://127.0.0.1:8000")  # links in e-mails
 RECO_ARTEFACT_DIR = str(HOME / "reco")
 
 # reco: its jobs run in Celery workers where there is a broker, and beside the server where there is none

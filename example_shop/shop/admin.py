@@ -34,7 +34,15 @@ class BrandAdmin(admin.ModelAdmin):
 
 @admin.register(Product)
 class ProductAdmin(admin.ModelAdmin):
-    list_display = ("title", "option", "brand", "category", "price", "is_active")
+    list_display = (
+        "title",
+        "option",
+        "brand",
+        "category",
+        "price",
+        "compare_at_price",
+        "is_active",
+    )
     list_filter = ("is_active", "gender", "category")
     list_select_related = ("brand", "category")
     search_fields = ("title", "slug")

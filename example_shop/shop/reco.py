@@ -20,6 +20,7 @@ class ShopCatalog(Catalog):
     description = "description"
     brand = "brand.name"
     price = "price"
+    list_price = "compare_at_price"
     category = "category"
     image = "image"
     group = "parent_id"

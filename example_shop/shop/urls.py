@@ -19,6 +19,7 @@ urlpatterns = [
     path("cart/change/", basket.change, name="cart-change"),
     path("checkout/", basket.checkout, name="checkout"),
     path("thank-you/", basket.thanks, name="thanks"),
+    path("thank-you/e-mail/", basket.confirmation, name="mail"),
     path("account/", account.account, name="account"),
     path("account/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("account/logout/", LogoutView.as_view(), name="logout"),

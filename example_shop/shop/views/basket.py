@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 
 from django.contrib import messages
 from django.db import transaction
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
+from example_shop.shop import mail
 from example_shop.shop.cart import Cart
 from example_shop.shop.forms import CheckoutForm
 from example_shop.shop.models import Order, OrderLine, Product
@@ -17,6 +19,8 @@ from reco_plugin.capture import identify
 from reco_plugin.signals import basket_item_added, basket_item_removed, order_completed
 
 LAST_ORDER = "last_order"
+MAIL_POLICY = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'"
+"""Mail programs know inline style only."""
 
 
 def cart(request: HttpRequest) -> HttpResponse:
@@ -61,7 +65,16 @@ def checkout(request: HttpRequest) -> HttpResponse:
 
 def thanks(request: HttpRequest) -> HttpResponse:
     order = get_object_or_404(Order, pk=request.session.get(LAST_ORDER))
-    return render(request, "shop/thanks.html", {"order": order})
+    bought = [line.product for line in order.lines.select_related("product") if line.product]
+    return render(request, "shop/thanks.html", {"order": order, "bought": bought})
+
+
+def confirmation(request: HttpRequest) -> HttpResponse:
+    """The e-mail of the last order, as it would be sent now."""
+    order = get_object_or_404(Order, pk=request.session.get(LAST_ORDER))
+    response = HttpResponse(mail.html(order, identify(request)))
+    response["Content-Security-Policy"] = MAIL_POLICY
+    return response
 
 
 @transaction.atomic
@@ -84,6 +97,7 @@ def _place(request: HttpRequest, contents: Cart, details: dict[str, str]) -> Ord
         for line in contents.lines
     )
     order_completed.send(Order, order=order, request=request)  # reco: what is bought
+    transaction.on_commit(partial(mail.confirm, order, shopper), robust=True)
     return order
 
 
