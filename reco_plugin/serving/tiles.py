@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
-from django.utils.translation import gettext
 
 from reco_plugin import backends, capture, conf, measurement
-from reco_plugin.types import Rung, Slate, SlateItem
+from reco_plugin.serving.reasons import sentence
+from reco_plugin.types import Slate, SlateItem
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ class Tile:
     """The link counts the click and leads on: robots are asked not to follow it."""
     image: str
     price: float | None
+    reason: str = ""
+    """Why it is shown, in a sentence; '' where there is nothing to say."""
 
 
 def tiles(slate: Slate, request: HttpRequest | None) -> list[Tile]:
@@ -50,15 +52,6 @@ def href(slate: Slate, item: SlateItem, request: HttpRequest | None) -> str:
     return _href(slate, item, _counts(request))[0]
 
 
-def heading(slate: Slate) -> str:
-    """A heading that promises no more than the best rung kept."""
-    if slate.rung is Rung.PERSONAL:
-        return gettext("Recommended for you")
-    if slate.rung is Rung.CONTEXTUAL:
-        return gettext("You may also like")
-    return gettext("Popular right now")
-
-
 def _tile(slate: Slate, item: SlateItem, counting: bool) -> Tile:
     catalog = backends.catalog()
     link, counts = _href(slate, item, counting)
@@ -70,6 +63,7 @@ def _tile(slate: Slate, item: SlateItem, counting: bool) -> Tile:
         counts=counts,
         image=catalog.image_url(item.product),
         price=catalog.get_price(item.product),
+        reason=sentence(item, slate.titles),
     )
 
 

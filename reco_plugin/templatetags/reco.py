@@ -14,7 +14,8 @@ from django.template.exceptions import TemplateSyntaxError
 from reco_plugin import conf
 from reco_plugin.bounded import savepoint
 from reco_plugin.serving import Page, plan, recommend
-from reco_plugin.serving.tiles import heading, href, tiles
+from reco_plugin.serving.headings import heading
+from reco_plugin.serving.tiles import href, tiles
 from reco_plugin.types import Slate, SlateItem
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,54 @@
+"""What stands above a slate: no more than what is in it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from reco_plugin.types import Rung, Slate
+
+OF_KIND: Mapping[str, Any] = MappingProxyType(
+    {
+        "personal": _("Recommended for you"),
+        "similar": _("You may also like"),
+        "bought_together": _("Often bought together"),
+        "viewed_viewed": _("Others also looked at"),
+        "viewed_bought": _("What others bought in the end"),
+        "bought_bought": _("Often bought next"),
+        "because_you_viewed": _("Because of what you looked at"),
+        "recently_viewed": _("You looked at these"),
+        "continue_shopping": _("Continue where you left off"),
+        "buy_again": _("Buy again"),
+        "trending": _("Trending now"),
+        "popular": _("Popular right now"),
+        "best_converting": _("Often chosen"),
+        "new_arrivals": _("New"),
+        "on_sale": _("Reduced"),
+        "long_tail": _("Worth discovering"),
+        "manual": _("Goes well with it"),
+    }
+)
+
+
+def heading(slate: Slate) -> str:
+    """The merchandiser's, or that of the kind; where all is fallback, what the best of it may say."""
+    if slate and all(item.is_fallback for item in slate):
+        return _of_rung(slate.rung)
+    if slate.title:
+        return slate.title
+    named = slate.titles.get(slate.anchor) if slate.anchor is not None else None
+    if named:
+        return gettext("Because you viewed %(title)s") % {"title": named}
+    return str(OF_KIND.get(slate.kind, "")) or _of_rung(slate.rung)
+
+
+def _of_rung(rung: Rung) -> str:
+    if rung is Rung.PERSONAL:
+        return gettext("Recommended for you")
+    if rung is Rung.CONTEXTUAL:
+        return gettext("You may also like")
+    return gettext("Popular right now")
