@@ -15,7 +15,10 @@ from reco_plugin.models import ActiveRun, Interaction, Item, Run, RunStatus
 from reco_plugin.types import EventKind, EventSource
 
 MARKUP = "<script>alert('1')</script><b>Boots</b> & \"more\""
-VIEW = tuple(f"reco.view_{name}" for name in ("run", "job", "joblog", "interaction", "item"))
+VIEW = tuple(
+    f"reco.view_{name}"
+    for name in ("run", "job", "joblog", "interaction", "item", "placement", "manuallink")
+)
 
 
 class Rights:

@@ -9,8 +9,10 @@ from reco_plugin.admin.interactions import InteractionAdmin
 from reco_plugin.admin.items import ItemAdmin
 from reco_plugin.admin.job_logs import JobLogAdmin
 from reco_plugin.admin.jobs import JobAdmin
+from reco_plugin.admin.links import ManualLinkAdmin
+from reco_plugin.admin.placements import PlacementAdmin
 from reco_plugin.admin.runs import RunAdmin
-from reco_plugin.models import Interaction, Item, Job, JobLog, Run
+from reco_plugin.models import Interaction, Item, Job, JobLog, ManualLink, Placement, Run
 
 
 def register(site: admin.AdminSite) -> None:
@@ -20,6 +22,8 @@ def register(site: admin.AdminSite) -> None:
     site.register(JobLog, JobLogAdmin)
     site.register(Interaction, InteractionAdmin)
     site.register(Item, ItemAdmin)
+    site.register(Placement, PlacementAdmin)
+    site.register(ManualLink, ManualLinkAdmin)
 
 
 register(admin.site)

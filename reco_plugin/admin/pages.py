@@ -1,4 +1,5 @@
-"""What our admin pages have in common: rows are looked at, never edited; pages of our own beside them."""
+"""What our admin pages have in common: most rows are looked at and never edited; pages of our own
+beside them."""
 
 from __future__ import annotations
 
@@ -19,6 +20,8 @@ SECTIONS = (
     ("reco_run_changelist", _("Runs"), "run"),
     ("reco_run_over_time", _("Quality"), "run"),
     ("reco_job_changelist", _("Jobs"), "job"),
+    ("reco_placement_changelist", _("Placements"), "placement"),
+    ("reco_manuallink_changelist", _("Links"), "manuallink"),
     ("reco_interaction_changelist", _("Interactions"), "interaction"),
     ("reco_item_changelist", _("Products"), "item"),
     ("reco_job_readiness", _("Readiness"), "job"),
@@ -27,8 +30,8 @@ SECTIONS = (
 """Our pages in the order of the strip on top of each: URL name, title, the model one must see."""
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows that people look at: nobody adds, changes or deletes one here."""
+class OwnAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows of one site, in the database of RECO_DATABASE, with the strip of links on top."""
 
     list_title: Any = ""
     list_deferred: tuple[str, ...] = ()
@@ -39,15 +42,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     class Media:
         css = {"all": ["reco/admin.css"]}
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).using(conf.settings.DATABASE)
@@ -93,6 +87,38 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "reco_site": chosen(request),
             "reco_query": query(request),
         }
+
+
+class ReadOnlyAdmin(OwnAdmin):
+    """Rows that people look at: nobody adds, changes or deletes one here."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class EditingAdmin(OwnAdmin):
+    """Rows that merchandisers write, by the stock permissions."""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.save(using=conf.settings.DATABASE)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        obj.delete(using=conf.settings.DATABASE)
+
+    def here(self, request: HttpRequest, view: str, *args: Any) -> str:
+        """The address of a page of this model, which stays with the site."""
+        url = reverse(
+            f"admin:{self.opts.app_label}_{self.opts.model_name}_{view}",
+            args=args,
+            current_app=self.admin_site.name,
+        )
+        return url + query(request)
 
 
 def sections(request: HttpRequest, name: str) -> list[dict[str, Any]]:

@@ -31,6 +31,8 @@ PAGES = {
     "/admin/reco/interaction/": "view_interaction",
     "/admin/reco/interaction/dropped/": "view_interaction",
     "/admin/reco/item/": "view_item",
+    "/admin/reco/placement/": "view_placement",
+    "/admin/reco/manuallink/": "view_manuallink",
 }
 
 
