@@ -106,7 +106,7 @@ def test_an_own_template(shop, tmp_path, settings):
     html = render(
         '{% recommend "popular" template="shelf.html" title="T" limit="2" %}', site_name="me"
     )
-    assert html == "T: 2 of "
+    assert html == "T: 2 of me", "it sees what the page's own template sees"
 
 
 def test_nothing_to_show_renders_nothing():
