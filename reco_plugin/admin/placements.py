@@ -73,7 +73,7 @@ class PlacementAdmin(EditingAdmin):
         for sentence in advice(spec) if spec else ():
             self.message_user(request, sentence, messages.WARNING)
 
-    def render_change_form(
+    def render_change_form(  # noqa: PLR0917  the stock signature
         self,
         request: HttpRequest,
         context: dict[str, Any],

@@ -18,7 +18,7 @@ from reco_plugin.capture.erasure import NOBODY
 from reco_plugin.capture.merge import merge
 from reco_plugin.jobs.erase import erase_user, erase_visitor
 from reco_plugin.jobs.sweep import sweep
-from reco_plugin.models import Click, Impression, Interaction, Item, VisitorLink
+from reco_plugin.models import Click, Impression, Interaction, Item, ManualLink, VisitorLink
 from reco_plugin.types import EventKind, ShopEvent, Shopper
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -63,6 +63,28 @@ def test_deleting_a_product(product, ann):
     report = sweep()
     assert (report.items, report.products) == (0, 1)
     assert not Interaction.objects.exists()
+
+
+def test_links_to_and_from_a_deleted_product_go_with_it(product):
+    wax, hat = (Product.objects.create(label=name) for name in ("Wax", "Hat"))
+    ManualLink.objects.create(product=product, target=wax)
+    ManualLink.objects.create(product=hat, target=product)
+    ManualLink.objects.create(product=hat, target=wax)
+    product.delete()
+    assert [(link.product_id, link.target_id) for link in ManualLink.objects.all()] == [
+        (hat.pk, wax.pk)
+    ]
+
+
+def test_links_of_products_deleted_behind_our_back_are_swept(product):
+    wax = Product.objects.create(label="Wax")
+    kept = ManualLink.objects.create(product=product, target=wax)
+    ManualLink.objects.create(product=product, target_id=uuid.uuid4())
+    ManualLink.objects.create(product_id=uuid.uuid4(), target=wax)
+    elsewhere = ManualLink.objects.create(site=2, product_id=uuid.uuid4(), target=wax)
+    assert sweep(1).links == 2
+    assert set(ManualLink.objects.all()) == {kept, elsewhere}
+    assert sweep(1).links == 0
 
 
 def test_deleting_many_products_is_one_statement_of_ours(django_assert_max_num_queries):

@@ -105,7 +105,8 @@ def test_nothing_is_left_and_the_shop_works(shop: dict[str, str], tmp_path: Path
     run(shop, SELL)
     would = json.loads(run(shop, LEAVE + "call_command('reco_uninstall', '--json')"))
     assert not would["done"]
-    assert {"reco_item", "reco_interaction", "reco_run"} <= set(would["tables"])
+    assert {"reco_item", "reco_interaction", "reco_run", "reco_placement"} <= set(would["tables"])
+    assert {"reco_interest", "reco_manual_link", "reco_related"} <= set(would["tables"])
     assert any(name.startswith("reco_vectors_") for name in would["tables"])
     did = json.loads(run(shop, LEAVE + "call_command('reco_uninstall', '--yes', '--json')"))
     assert did["done"]
@@ -147,7 +148,8 @@ def test_the_lines_to_take_out_are_found(tmp_path: Path, settings) -> None:
     )
     (tmp_path / "templates").mkdir()
     (tmp_path / "templates" / "home.html").write_text(
-        "<p>\n{% load i18n reco %}\n{% load record %}\n{% recommend 'similar' %}"
+        "<p>\n{% load i18n reco %}\n{% load record %}\n{% recommend 'similar' %}\n"
+        "{% recopage 'home' as rows %}\n{% load reco_interests %}\n{% reco_interests %}"
     )
     (tmp_path / "venv").mkdir()
     (tmp_path / "venv" / "other.py").write_text("import reco_plugin")
@@ -156,6 +158,9 @@ def test_the_lines_to_take_out_are_found(tmp_path: Path, settings) -> None:
         "settings.py:3: RECO_LIMIT = 3",
         f"templates{os.sep}home.html:2: {{% load i18n reco %}}",
         f"templates{os.sep}home.html:4: {{% recommend 'similar' %}}",
+        f"templates{os.sep}home.html:5: {{% recopage 'home' as rows %}}",
+        f"templates{os.sep}home.html:6: {{% load reco_interests %}}",
+        f"templates{os.sep}home.html:7: {{% reco_interests %}}",
     ]
     shutil.rmtree(tmp_path / "templates")
 
