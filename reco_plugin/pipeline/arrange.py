@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reco_plugin import conf
-from reco_plugin.ranking.caps import capped
+from reco_plugin.ranking.caps import capped, returned
 from reco_plugin.ranking.diversify import diversify, reach
 from reco_plugin.ranking.explore import explore
 from reco_plugin.ranking.filters import Filters
@@ -86,19 +86,22 @@ def arrange(
     """Every candidate the placement allows, each key once, in the order they are offered in.
 
     Filters and guards come first, so that each kind has its share of what is left; then kinds are
-    mixed, circumstances steer, what was shown too often steps back, the rest is diversified, what is
-    over a cap steps behind what is not, and exploration gives away tiles. The same arguments and the
-    same state of `rng` give the same order. `note` is told what was left out and why.
+    mixed, circumstances steer, what was shown too often steps back, the rest is diversified, and
+    exploration gives away a share of the tiles that caps leave. What is over a cap keeps its place:
+    whoever fills the slate asks `Caps` of each. The same arguments and the same state of `rng` give
+    the same order. `note` is told what was left out and why.
     """
     screen = _Screen(spec, material)
     mixed = mix([(share, screen.passing(candidates)) for share, candidates in offers])
     steered = _steered(mixed, material)
     arranged = _spread(steered, spec, material, size)
-    kept, over = capped(arranged, material.facts, spec.caps) if spec.caps else (arranged, [])
     fresh = _rested(screen.passing(material.fresh), spec, material) if spec.explore > 0 else []
     screen.tell(note)
-    chosen = explore(kept, fresh, spec.explore, reach=TILES * size, rng=rng)
-    return unique([*chosen, *over]) if over else chosen
+    if not fresh:
+        return arranged
+    kept, over = capped(arranged, material.facts, spec.caps)
+    explored = explore(kept, fresh, spec.explore, reach=TILES * size, rng=rng)
+    return returned(explored, over, arranged)
 
 
 class _Screen:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 from reco_plugin.ranking import fields
+from reco_plugin.ranking.explore import REASON
+from reco_plugin.ranking.select import unique
 from reco_plugin.types import Candidate, ItemFacts, Key
 
 
@@ -49,9 +52,29 @@ def capped(
     candidates: Sequence[Candidate], facts: Mapping[Key, ItemFacts], limits: Mapping[str, int]
 ) -> tuple[list[Candidate], list[Candidate]]:
     """Those there is room for, in order, and those there is none for."""
+    if not limits:
+        return list(candidates), []
     caps = Caps(limits)
     kept: list[Candidate] = []
     over: list[Candidate] = []
     for candidate in candidates:
         (kept if caps.try_take(facts.get(candidate.key)) else over).append(candidate)
     return kept, over
+
+
+def returned(
+    chosen: Sequence[Candidate], over: Sequence[Candidate], ranked: Sequence[Candidate]
+) -> list[Candidate]:
+    """`chosen` with those of `over` back where they were in `ranked`: some that were counted may yet
+    turn out to be sold out, and then there is room for what came next."""
+    if not over:
+        return list(chosen)
+    places = {one.key: place for place, one in enumerate(ranked)}
+    waiting = deque(over)
+    found: list[Candidate] = []
+    for candidate in chosen:
+        place = places.get(candidate.key, 0) if candidate.reason != REASON else 0
+        while waiting and places[waiting[0].key] < place:
+            found.append(waiting.popleft())
+        found.append(candidate)
+    return unique([*found, *waiting])

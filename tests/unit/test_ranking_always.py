@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reco_plugin.pipeline.arrange import Material, arrange, vectors_wanted, wants
 from reco_plugin.ranking import fields
-from reco_plugin.ranking.caps import Caps, capped
+from reco_plugin.ranking.caps import Caps, capped, returned
 from reco_plugin.ranking.diversify import diversify
 from reco_plugin.ranking.explore import explore
 from reco_plugin.ranking.filters import FIXED, RELATIVE, Filters
@@ -125,6 +125,13 @@ def keys_in(found):
     return [one.key for one in found]
 
 
+def fill(found, spec, material, size):
+    """The facts of what a slate of `size` takes."""
+    caps = Caps(spec.caps)
+    facts = [material.facts.get(one.key) for one in found]
+    return [known for known in facts if caps.try_take(known)][:size]
+
+
 # --- all of it -----------------------------------------------------------------------------------
 
 
@@ -144,12 +151,16 @@ def test_arranging_keeps_every_promise(offers, spec, material, size, seed):
     assert {one.key for one in found if one.reason == "explore"} <= fresh
     assert keys_in(found) == keys_in(arranged())
     assert all(one.probability is None or 0 < one.probability <= 1 for one in found)
-    held = Filters(spec.filters, material.anchor)
+    conditions = Filters(spec.filters, material.anchor)
     guards = Guards(material.anchor, spec.must_match, spec.must_differ)
     for one in found:
         known = material.facts.get(one.key)
-        assert not held.broken(known)
+        assert not conditions.broken(known)
         assert not guards.broken(known)
+    filled = fill(found, spec, material, size)
+    for field, limit in spec.caps.items():
+        held = [value for known in filled for value in fields.said(known, field)]
+        assert all(held.count(value) <= limit for value in held)
     left_out = offered - set(keys_in(found))
     assert bool(told) >= bool(left_out)
     assert set(vectors_wanted(offers, spec, size=size)) <= offered
@@ -271,6 +282,12 @@ def test_room_is_what_taking_uses_up(facts, limits):
         taken += 1
     told = [limit for field, limit in limits.items() if fields.said(facts, field)]
     assert taken == min(told, default=9)
+
+
+@always
+@given(distinct, known, caps)
+def test_what_was_over_a_cap_comes_back_where_it_was(found, facts, limits):
+    assert returned(*capped(found, facts, limits), found) == found
 
 
 # --- rotation ------------------------------------------------------------------------------------
