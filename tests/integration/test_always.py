@@ -12,13 +12,13 @@ import servingshop as ss
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reco_plugin.serving.page import plan
 from testapp.models import Product, StockRecord
 
 from reco_plugin.models import Placement
 from reco_plugin.placements import problems, read
 from reco_plugin.retrieval.kinds import KINDS
 from reco_plugin.serving import pointers, recommend, spots
+from reco_plugin.serving.page import plan
 from reco_plugin.types import Rung, Slate
 
 NUMBERS = st.integers(0, al.SIZE - 1)
