@@ -193,7 +193,6 @@ def test_a_shopper_s_own_interval_counts():
         ("trending", "trending", "trending"),
         ("best_converting", "converting", "converting"),
         ("on_sale", "sale", "on_sale"),
-        ("long_tail", "tail", "seldom_shown"),
     ],
 )
 def test_lists_of_the_category_come_before_the_shop_s(name, of, says):
@@ -206,6 +205,17 @@ def test_lists_of_the_category_come_before_the_shop_s(name, of, says):
     found = source.candidates(query, answers)
     assert reasons(found) == {1: f"{says}_in:A", 2: f"{says}_in:A", 3: says}
     assert [candidate.rung for candidate in found][::2] == [Rung.POPULAR_IN_CATEGORY, Rung.POPULAR]
+
+
+def test_the_long_tail_is_not_all_a_stranger_sees():
+    source, vector = SOURCES["long_tail"], np.ones(3, np.float32)
+    assert source.lookups(Query()) == ()
+    assert source.lookups(Query(categories=("A",))) == (Ranked(segment="A", of="tail"),)
+    known = Query(categories=("A",), vector=vector)
+    asked = (Ranked(segment="A", of="tail"), Ranked(segment="", of="tail"))
+    assert source.lookups(known) == asked
+    found = source.candidates(known, {asked[0]: scored(1), asked[1]: scored(1, 2)})
+    assert reasons(found) == {1: "seldom_shown_in:A", 2: "seldom_shown"}
 
 
 def test_new_arrivals_of_the_category_first():
