@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from django.db import transaction
 
 from reco_plugin import clock, conf
@@ -17,15 +19,17 @@ from reco_plugin.jobs.publish import activate as make_live
 from reco_plugin.jobs.record import begin, give_up, outcome, recorded, stage
 from reco_plugin.jobs.running.now import run_now
 from reco_plugin.jobs.running.work import Work
-from reco_plugin.models import Related, Run, RunStatus
+from reco_plugin.models import Item, Related, Run, RunStatus
 from reco_plugin.stores.base import Progress
-from reco_plugin.trainers.occasions import Occasions, occasions, visit_numbers
-from reco_plugin.trainers.pairs import Config
+from reco_plugin.trainers.behaviour import Events, configs, count
 from reco_plugin.trainers.related import RelatedLists
-from reco_plugin.trainers.together import together
-from reco_plugin.types import IdMap
+from reco_plugin.trainers.replenishment import intervals
+from reco_plugin.trainers.rules import rules
+from reco_plugin.types import EventKind, IdMap, Key
 
 KIND = "behaviour"
+KEYS = ("with",)
+"""Facts that name a product."""
 
 
 def behaviour(site: int = 1, *, activate: bool = True, progress: Progress | None = None) -> Run:
@@ -74,10 +78,45 @@ def _left(work: Work, options: Mapping[str, Any]) -> Run | None:
 def _count(run: Run, work: Work) -> None:
     with stage(run, work, "dataset"):
         log = read(run.site, run.config["days"], clock.now(), work.progress)
+        events = events_of(log)
     with stage(run, work, "fit"):
-        lists = {"bought_together": _together(bought(log), run.config, work.progress)}
+        lists = _fit(run, events, work.progress)
+        lists["buy_again"] = _replenished(run, log, events)
     with stage(run, work, "publish"):
         _publish(run, log, lists, work)
+
+
+def _fit(run: Run, events: Events, progress: Progress) -> dict[str, RelatedLists]:
+    counted = count(events, progress)
+    wanted = {name: run.config[name] for name in ("shoppers", "support", "confidence")}
+    ranked = configs(wanted)
+    lists = {relation: pairs.lists(ranked[relation]) for relation, pairs in counted.items()}
+    pairs, config = counted["bought_together"], ranked["bought_together"]
+    lists["rules"] = rules(events.baskets(), pairs, config, progress=progress)
+    return lists
+
+
+def _replenished(run: Run, log: EventLog, events: Events) -> RelatedLists:
+    kept = events.select(events.bought)
+    return intervals(
+        kept.shopper,
+        kept.item,
+        kept.at,
+        n_items=events.n_items,
+        category=_category(run.site, log.items),
+        least=run.config["shoppers"],
+    )
+
+
+def _category(site: int, items: IdMap) -> npt.NDArray[np.int64]:
+    """(n_items,) a number for each item's first category, -1 where it has none."""
+    rows = Item.objects.using(conf.settings.DATABASE).filter(site=site)
+    first: dict[Key, str] = {
+        key: paths[0] for key, paths in rows.values_list("pk", "categories") if paths
+    }
+    numbers = {path: number for number, path in enumerate(sorted(set(first.values())))}
+    found = [numbers.get(first.get(key, ""), -1) for key in items.to_python()]
+    return np.asarray(found, np.int64)
 
 
 def read(site: int, days: int, now: dt.datetime, progress: Progress | None = None) -> EventLog:
@@ -86,16 +125,17 @@ def read(site: int, days: int, now: dt.datetime, progress: Progress | None = Non
     return read_log(site, since=since, progress=progress)
 
 
-def bought(log: EventLog) -> Occasions:
-    """The baskets: what a shopper bought and kept on one visit."""
-    kept = log.select(stood(log))
-    number = visit_numbers(kept.shopper, kept.at)
-    return occasions(kept.shopper, kept.item, number, n_items=len(log.items))
-
-
-def _together(baskets: Occasions, config: Mapping[str, Any], progress: Progress) -> RelatedLists:
-    wanted = {name: config[name] for name in ("shoppers", "support", "confidence")}
-    return together(baskets, progress=progress).lists(Config(**wanted))
+def events_of(log: EventLog) -> Events:
+    """Its views, and its purchases that stood."""
+    bought = stood(log)
+    chosen = np.flatnonzero(bought | (log.kind == EventKind.VIEW_ITEM))
+    return Events(
+        shopper=log.shopper[chosen],
+        item=log.item[chosen],
+        at=log.at[chosen],
+        bought=bought[chosen],
+        n_items=len(log.items),
+    )
 
 
 def _publish(run: Run, log: EventLog, lists: Mapping[str, RelatedLists], work: Work) -> None:
@@ -115,4 +155,4 @@ def _publish(run: Run, log: EventLog, lists: Mapping[str, RelatedLists], work: W
 
 def _write(run: Run, items: IdMap, lists: Mapping[str, RelatedLists]) -> None:
     for relation, found in lists.items():
-        related.write(run, relation, items, found)
+        related.write(run, relation, items, found, key_facts=KEYS)

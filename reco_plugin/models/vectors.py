@@ -80,7 +80,8 @@ class Related(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+", db_index=False)
     product = ProductForeignKey(db_index=False)
     relation = models.CharField(max_length=24)
-    """'bought_together', 'viewed_viewed', 'viewed_bought', 'bought_bought', 'buy_again'."""
+    """'bought_together', 'viewed_viewed', 'viewed_bought', 'bought_bought', 'buy_again', or 'rules': what goes with
+    the product and another one, whose keys are the facts 'with', together."""
     keys = models.JSONField()
     scores = models.JSONField()
     facts = models.JSONField(default=dict)

@@ -56,6 +56,55 @@ def test_what_three_people_bought_together_is_told_with_its_figures(catalogue):
     assert keys(run, catalogue[1]) == [catalogue[0].pk.hex]
 
 
+def test_every_relation_has_its_own_direction(catalogue):
+    boots, lamp, pen = catalogue[0], catalogue[2], catalogue[4]
+    for shopper in range(3):
+        buy(shopper, boots, kind=EventKind.VIEW_ITEM, days_ago=2.001)
+        buy(shopper, lamp, days_ago=2)
+        buy(shopper, pen, days_ago=1)
+    run = behaviour()
+    assert keys(run, boots, "viewed_bought") == [lamp.pk.hex]
+    assert keys(run, lamp, "viewed_bought") == []
+    assert keys(run, lamp, "bought_bought") == [pen.pk.hex]
+    assert keys(run, pen, "bought_bought") == []
+    assert keys(run, lamp) == []
+
+
+def test_what_was_looked_at_next(catalogue):
+    one, other, third = catalogue[:3]
+    for shopper in range(3):
+        buy(shopper, one, kind=EventKind.VIEW_ITEM, days_ago=1.002)
+        buy(shopper, other, kind=EventKind.VIEW_ITEM, days_ago=1.001)
+        buy(shopper, third, kind=EventKind.VIEW_ITEM, days_ago=1)
+    run = behaviour()
+    assert keys(run, one, "viewed_viewed") == [other.pk.hex, third.pk.hex]
+    assert keys(run, other, "viewed_viewed") == [third.pk.hex, one.pk.hex]
+
+
+def test_two_products_that_call_for_a_third(catalogue):
+    tent, stove, gas = catalogue[:3]
+    for shopper in range(6):
+        buy(shopper, tent, stove, gas)
+    for shopper in range(10, 20):
+        buy(shopper, tent)
+        buy(shopper + 10, stove)
+    found = Related.objects.filter(run=behaviour(), relation="rules")
+    told = {(row.product_id.hex, row.facts["with"][at], row.keys[at]) for row in found
+            for at in range(len(row.keys))}  # fmt: skip
+    pairs = [{first, second} for first, second, item in told if item == gas.pk.hex]
+    assert pairs == [{tent.pk.hex, stove.pk.hex}]
+
+
+def test_what_is_bought_again_has_its_interval(catalogue):
+    for shopper in range(4):
+        for days in (61, 31, 1):
+            buy(shopper, catalogue[0], days_ago=days)
+    row = Related.objects.get(run=behaviour(), relation="buy_again")
+    assert row.keys == [catalogue[0].pk.hex] == [row.product_id.hex]
+    assert row.scores == [pytest.approx(30, abs=0.1)]
+    assert row.facts["shoppers"] == [4]
+
+
 def test_fewer_people_than_the_floor_are_not_told_of(catalogue, settings):
     settings.RECO_MIN_PAIR_SHOPPERS = 4
     for shopper in range(3):
