@@ -32,6 +32,25 @@ KINDS = {
     "popular": gettext_lazy("What is popular"),
     "similar": gettext_lazy("Similar products"),
     "personal": gettext_lazy("Picked for a shopper"),
+    "bought_together": gettext_lazy("Bought together"),
+    "viewed_viewed": gettext_lazy("Viewed after viewing"),
+    "viewed_bought": gettext_lazy("Bought after viewing"),
+    "bought_bought": gettext_lazy("Bought after buying"),
+    "because_you_viewed": gettext_lazy("Because you viewed"),
+    "recently_viewed": gettext_lazy("Recently viewed"),
+    "continue_shopping": gettext_lazy("Continue shopping"),
+    "buy_again": gettext_lazy("Buy it again"),
+    "trending": gettext_lazy("Trending"),
+    "best_converting": gettext_lazy("Best converting"),
+    "new_arrivals": gettext_lazy("New arrivals"),
+    "on_sale": gettext_lazy("On sale"),
+    "long_tail": gettext_lazy("From the long tail"),
+    "manual": gettext_lazy("Linked by hand"),
+}
+READY = {
+    "good": ("published", gettext_lazy("good")),
+    "weak": ("warning", gettext_lazy("weak")),
+    "fallback": ("waiting", gettext_lazy("its fallback is shown")),
 }
 
 
@@ -90,9 +109,10 @@ def _told(findings: list[doctor.Finding], levels: Sequence[str]) -> list[Finding
 @dataclass(frozen=True, kw_only=True)
 class KindRow:
     title: Any
-    is_ready: bool
-    have: str
-    need: str
+    figure: str
+    badge: str
+    level: Any
+    is_good: bool
     bar: SafeString
     words: str
     next_step: str
@@ -103,10 +123,11 @@ def kinds(site: int) -> list[KindRow]:
     return [
         KindRow(
             title=KINDS.get(kind.kind, kind.kind),
-            is_ready=kind.ready,
-            have=figures.whole(kind.have),
-            need=figures.whole(kind.need),
-            bar=charts.bar(kind.have / kind.need if kind.need else 1.0),
+            figure=figures.share(kind.figure / 100, 0),
+            badge=READY[kind.level][0],
+            level=READY[kind.level][1],
+            is_good=kind.level == "good",
+            bar=charts.bar(kind.figure / 100),
             words=kind.words,
             next_step=kind.next_step,
         )

@@ -21,7 +21,7 @@ from reco_plugin.doctor import (
     workers,
 )
 from reco_plugin.doctor.finding import Finding, Probe, warning
-from reco_plugin.doctor.readiness import readiness
+from reco_plugin.doctor.readiness import waiting
 
 logger = logging.getLogger(__name__)
 
@@ -99,11 +99,10 @@ def next_step(site: int | None = None, findings: Iterable[Finding] = ()) -> str:
         if finding.level == "error":
             return _step(finding)
     try:
-        waiting = [kind for kind in readiness(site) if not kind.ready and kind.next_step]
+        for kind in waiting(site):
+            return kind.next_step
     except DatabaseError:
-        waiting = []
-    for kind in waiting:
-        return kind.next_step
+        pass  # the findings tell of it
     for finding in found:
         if finding.level == "warning":
             return _step(finding)

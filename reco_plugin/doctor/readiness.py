@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from django.db.models import Count, QuerySet
-
 from reco_plugin import backends, conf
-from reco_plugin.models import ActiveRun, Interaction, Item, Job, Run, RunStatus
+from reco_plugin.doctor import steps
+from reco_plugin.doctor.sampling import NOTHING, Sample, unforced
+from reco_plugin.doctor.stock import ENOUGH_LOOKS, LOOK_DAYS, Stock, look_closer, take_stock
+from reco_plugin.retrieval.kinds import KINDS
 
-MOST_COUNTED = 100_000
-"""Interactions are counted up to here: enough to decide, whatever the size of the log."""
+GOOD, WEAK = 75, 50
+"""Per cent from which a kind is good, and below which what it falls back on is shown instead."""
+FIRST = ("popular", "similar", "personal")
+"""The easiest first; the one next step of a shop is of these."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,122 +23,103 @@ class Readiness:
     """How far one kind of recommendation is."""
 
     kind: str
+    figure: int
+    """Per cent: how full its lists are, times how different from one another."""
     have: int
-    """Interactions (of 'popular': products) there are, counted up to MOST_COUNTED."""
+    """Interactions (or products, lists) there are."""
     need: int
     ready: bool
-    """A run of it is live."""
+    """There is something to show: a run is live, or the shop's own rows are there."""
     words: str
     next_step: str = ""
     """What brings it on; '' when it is ready."""
 
+    @property
+    def level(self) -> str:
+        """'good', 'weak', or 'fallback': what it falls back on is mostly shown."""
+        return "good" if self.figure >= GOOD else "weak" if self.figure >= WEAK else "fallback"
+
     def as_json(self) -> dict[str, Any]:
         """JSON-able."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Stock:
-    """What there is to learn from."""
-
-    items: int
-    interactions: int
-    shoppers: int
-    """With two or more products, counted up to RECO_MIN_SHOPPERS."""
-    live: frozenset[str]
-    """Kinds of which a run is live."""
-    was_read: bool
-    """The catalogue was, whatever it held."""
-    refused: str
-    """Why the newest personal run is not live, or ''."""
+        return {**asdict(self), "level": self.level}
 
 
 def readiness(site: int | None = None) -> list[Readiness]:
-    """Of 'popular', 'similar' and 'personal', the easiest first. Six short statements."""
+    """Of every kind, those that other kinds fall back on first. A dozen short statements."""
     site = backends.site() if site is None else site
-    stock = _take_stock(site)
-    return [_popular(stock), _similar(stock), _personal(stock)]
+    stock = look_closer(site, take_stock(site))
+    names = [*FIRST, *(name for name in KINDS if name not in FIRST)]
+    return [_ASKED[name](stock, name) for name in names if name in _ASKED]
 
 
-def _take_stock(site: int) -> _Stock:
-    items = _rows(Item).filter(site=site)
-    events = _rows(Interaction).filter(site=site, product__isnull=False)
-    several = (
-        events.values("shopper")
-        .annotate(products=Count("product", distinct=True))
-        .filter(products__gte=2)
-    )
-    live = _rows(ActiveRun).filter(site=site).values_list("kind", flat=True)
-    return _Stock(
-        items=items.order_by()[:MOST_COUNTED].count(),
-        interactions=events.order_by()[:MOST_COUNTED].count(),
-        shoppers=several.order_by()[: conf.settings.MIN_SHOPPERS].count(),
-        live=frozenset(live),
-        was_read=_rows(Job)
-        .filter(site=site, name="sync_items", succeeded_at__isnull=False)
-        .exists(),
-        refused=_refusal(site),
-    )
+def waiting(site: int | None = None) -> list[Readiness]:
+    """Of FIRST, those there is nothing of yet. Six short statements; figures are not worked out."""
+    stock = take_stock(backends.site() if site is None else site)
+    return [one for one in (_ASKED[name](stock, name) for name in FIRST) if not one.ready]
 
 
-def _refusal(site: int) -> str:
-    runs = _rows(Run).filter(site=site, kind="personal").order_by("-created_at")
-    newest = runs.first()
-    if newest is None or newest.status not in (RunStatus.REJECTED, RunStatus.FAILED):
-        return ""
-    failed = [gate["words"] for gate in newest.gates if gate.get("passed") is False]
-    return "; ".join(failed) or newest.error.partition("\n")[0]
+# --- learnt from the whole history ---------------------------------------------------------------
 
 
-def _rows(model: Any) -> QuerySet[Any]:
-    rows: QuerySet[Any] = model.objects.using(conf.settings.DATABASE)
-    return rows
-
-
-def _popular(stock: _Stock) -> Readiness:
-    ready = "popular" in stock.live and stock.items > 0
+def _popular(stock: Stock, kind: str) -> Readiness:
     is_live = "popular" in stock.live
+    ready = is_live and stock.items > 0
     words = f"{_counted(stock.items)} products known, {_counted(stock.interactions)} interactions"
-    if not stock.items:
-        step = _to_know(stock)
-    elif not stock.interactions and conf.settings.ORDERS:
-        step = "Bring your past orders in: python manage.py reco_backfill"
-    else:
-        step = "Count what is popular: python manage.py reco_train --kind popular"
     return Readiness(
-        kind="popular",
+        kind=kind,
+        figure=_percent(_filled(stock, "popular")),
         have=stock.items,
         need=1,
         ready=ready,
-        words=f"{words}; {'a run is live' if is_live else 'no run is live'}",
-        next_step="" if ready else step,
+        words=f"{words}; {_live(is_live)}",
+        next_step="" if ready else steps.to_count(stock),
     )
 
 
-def _similar(stock: _Stock) -> Readiness:
-    """Similar products come from the personal run's vectors."""
-    return _learnt(stock, "similar", "products that go together")
+def _similar(stock: Stock, kind: str) -> Readiness:
+    """Similar products come from the personal run's vectors, whether or not lists were made ahead."""
+    found, run = stock.related.get("similar", NOTHING), stock.live.get("personal")
+    known = _number(run.dataset, "items") if run else 0
+    scanned = min(1.0, known / max(stock.items, 1))
+    figure = found.size * found.variety if found.answered else scanned
+    return _learnt(stock, kind, "products that go together", figure)
 
 
-def _personal(stock: _Stock) -> Readiness:
-    return _learnt(stock, "personal", "each shopper's own")
+def _personal(stock: Stock, kind: str) -> Readiness:
+    return _learnt(stock, kind, "each shopper's own", _own_variety(stock))
 
 
-def _learnt(stock: _Stock, kind: str, what: str) -> Readiness:
+def _own_variety(stock: Stock) -> float:
+    """1 minus the share of the top lists that one product is in, as the gates of the live run measured it."""
+    run = stock.live.get("personal")
+    told = run.gates if run and isinstance(run.gates, list) else []
+    gates = [gate for gate in told if isinstance(gate, dict) and gate.get("name") == "top_share"]
+    share = _number(gates[0], "value") if gates else 0
+    return unforced(share, 10, stock.items) if share else GOOD / 100
+
+
+def _number(told: Any, name: str) -> float:
+    """A figure of a run's JSON, 0 where there is none: old and broken runs lack parts of it."""
+    found = told.get(name) if isinstance(told, dict) else None
+    return float(found) if isinstance(found, int | float) else 0.0
+
+
+def _learnt(stock: Stock, kind: str, what: str, figure: float) -> Readiness:
     need, people = conf.settings.MIN_INTERACTIONS, conf.settings.MIN_SHOPPERS
     ready = "personal" in stock.live
+    on_the_way = min(1.0, stock.interactions / max(need, 1)) * (WEAK - 1) / 100
     words = (
         f"{what}: {_counted(stock.interactions)} of {need:,} interactions, "
-        f"{_enough(stock.shoppers, people)} with two or more products; "
-        + ("a run is live" if ready else "no run is live")
+        f"{_enough(stock.shoppers, people)} with two or more products; {_live(ready)}"
     )
     return Readiness(
         kind=kind,
+        figure=_percent(figure if ready else on_the_way),
         have=stock.interactions,
         need=need,
         ready=ready,
         words=words,
-        next_step="" if ready else _to_learn(stock, need, people),
+        next_step="" if ready else steps.to_learn(stock, need, people),
     )
 
 
@@ -144,32 +129,144 @@ def _enough(shoppers: int, people: int) -> str:
     return f"{shoppers:,} of {people:,} shoppers"
 
 
-def _to_know(stock: _Stock) -> str:
-    if stock.was_read:
-        return (
-            "Your catalogue was read and holds no product. Add products, or look at products() of "
-            "RECO_CATALOG; then: python manage.py reco_sync_items"
-        )
-    return "Read your catalogue: python manage.py reco_sync_items"
+# --- from behaviour ------------------------------------------------------------------------------
 
 
-def _to_learn(stock: _Stock, need: int, people: int) -> str:
-    if not stock.items:
-        return _to_know(stock)
-    if stock.interactions >= need and stock.shoppers >= people:
-        if stock.refused:
-            return f"The last training was not made live: {stock.refused}. See: manage.py reco_runs"
-        return "There is enough to learn from: python manage.py reco_train"
-    if not stock.interactions:
-        if conf.settings.ORDERS:
-            return "Bring your past orders in: python manage.py reco_backfill"
-        return "Name your orders in RECO_ORDERS (manage.py reco_init writes it), or send signals."
-    return (
-        f"Wait for more: {_counted(stock.interactions)} of {need:,} interactions and "
-        f"{stock.shoppers:,} of {people:,} shoppers so far. Send product_viewed and "
-        "basket_item_added from your views, and popular products are shown until then."
+def _beside(stock: Stock, kind: str) -> Readiness:
+    found = stock.related.get(kind, NOTHING)
+    return _of_sample(stock, kind, found, steps.to_relate(stock, kind))
+
+
+def _because(stock: Stock, kind: str) -> Readiness:
+    """As good as the better of the lists it draws on, for those whose views are known."""
+    lists = [stock.related.get(name, NOTHING) for name in ("viewed_viewed", "similar")]
+    best = max(lists, key=lambda one: one.size * one.variety)
+    if not stock.looks:
+        return _of_looks(stock, kind, 0)
+    return _of_sample(stock, kind, best, steps.to_relate(stock, "viewed_viewed"))
+
+
+def _of_sample(stock: Stock, kind: str, found: Sample, step: str) -> Readiness:
+    figure = _percent(found.size * found.variety)
+    words = (
+        f"{found.answered:,} of the {found.asked:,} most wanted products have a list, "
+        f"{found.length:.1f} long on average; variety {found.variety:.0%}"
+    )
+    return Readiness(
+        kind=kind,
+        figure=figure,
+        have=found.answered,
+        need=found.asked,
+        ready=found.answered > 0,
+        words=words if found.asked else "it is not known yet which products are wanted",
+        next_step="" if figure >= GOOD else step,
     )
 
 
+def _again(stock: Stock, kind: str) -> Readiness:
+    run, need = stock.live.get("behaviour"), 2 * conf.settings.LIMIT
+    lists = run.dataset.get("lists") if run and isinstance(run.dataset, dict) else {}
+    have = int(_number(lists, "buy_again"))
+    return _of_rows(kind, have, need, "products are bought again and again", steps.AGAIN)
+
+
+# --- lists for everybody -------------------------------------------------------------------------
+
+
+def _list_of(run: str, step: Callable[[Stock], str]) -> Callable[[Stock, str], Readiness]:
+    def asked(stock: Stock, kind: str) -> Readiness:
+        have = stock.listed.get(run, 0)
+        figure, live = _percent(_filled(stock, run)), run in stock.live
+        return Readiness(
+            kind=kind,
+            figure=figure,
+            have=have,
+            need=_wanted(stock),
+            ready=live and have > 0,
+            words=f"{have:,} products in the whole shop's list; {_live(live)}",
+            next_step="" if figure >= GOOD else step(stock),
+        )
+
+    return asked
+
+
+def _filled(stock: Stock, run: str) -> float:
+    return min(1.0, stock.listed.get(run, 0) / _wanted(stock))
+
+
+def _wanted(stock: Stock) -> int:
+    """Twice a slate, since some of a list may not be shown to whom it is offered; all of a small shop."""
+    return max(1, min(2 * conf.settings.LIMIT, stock.items))
+
+
+# --- the shop's own rows -------------------------------------------------------------------------
+
+
+def _looked(stock: Stock, kind: str) -> Readiness:
+    return _of_looks(stock, kind, stock.looks)
+
+
+def _wished(stock: Stock, kind: str) -> Readiness:
+    return _of_looks(stock, kind, stock.wishes)
+
+
+def _of_looks(stock: Stock, kind: str, have: int) -> Readiness:
+    words = f"events of use in the last {LOOK_DAYS} days"
+    return _of_rows(kind, have, ENOUGH_LOOKS, words, steps.LOOKS)
+
+
+def _new(stock: Stock, kind: str) -> Readiness:
+    days = conf.settings.NEW_DAYS
+    words = f"products became available in the last {days} days (RECO_NEW_DAYS)"
+    return _of_rows(kind, stock.new, conf.settings.LIMIT, words, steps.NEW)
+
+
+def _manual(stock: Stock, kind: str) -> Readiness:
+    return _of_rows(kind, stock.links, conf.settings.LIMIT, "products are linked", steps.MANUAL)
+
+
+def _of_rows(kind: str, have: int, need: int, words: str, step: str) -> Readiness:
+    figure = _percent(min(1.0, have / max(need, 1)))
+    more = " or more" if have >= need else ""
+    return Readiness(
+        kind=kind,
+        figure=figure,
+        have=have,
+        need=need,
+        ready=have > 0,
+        words=f"{have:,}{more} {words}",
+        next_step="" if figure >= GOOD else step,
+    )
+
+
+def _live(is_live: bool) -> str:
+    return "a run is live" if is_live else "no run is live"
+
+
+def _percent(share: float) -> int:
+    return round(100 * share)
+
+
 def _counted(number: int) -> str:
-    return f"{number:,}" + (" or more" if number >= MOST_COUNTED else "")
+    return steps.counted(number)
+
+
+_ASKED: Mapping[str, Callable[[Stock, str], Readiness]] = {
+    "popular": _popular,
+    "similar": _similar,
+    "personal": _personal,
+    "bought_together": _beside,
+    "viewed_viewed": _beside,
+    "viewed_bought": _beside,
+    "bought_bought": _beside,
+    "because_you_viewed": _because,
+    "recently_viewed": _looked,
+    "continue_shopping": _wished,
+    "buy_again": _again,
+    "trending": _list_of("trending", steps.to_trend),
+    "best_converting": _list_of("converting", steps.to_convert),
+    "long_tail": _list_of("tail", steps.to_list),
+    "on_sale": _list_of("sale", steps.to_reduce),
+    "new_arrivals": _new,
+    "manual": _manual,
+}

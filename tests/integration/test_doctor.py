@@ -43,10 +43,14 @@ from reco_plugin.models import (
     Interaction,
     Item,
     Job,
+    ManualLink,
     OrderCursor,
+    RankedList,
+    Related,
     Run,
     RunStatus,
 )
+from reco_plugin.retrieval.kinds import KINDS
 from reco_plugin.stores.base import Vectors
 from reco_plugin.stores.pgvector import requirements
 from reco_plugin.types import EventKind, EventSource, id_map
@@ -141,7 +145,7 @@ def test_without_a_database_only_the_rest_is_asked(monkeypatch):
         raise OperationalError("connection refused")
 
     monkeypatch.setattr(database, "looking", away)
-    monkeypatch.setattr(examine, "readiness", away)
+    monkeypatch.setattr(examine, "waiting", away)
     monkeypatch.setattr("reco_plugin.doctor.setup._run", list)
     found = list(doctor.probes(fast=True))
     assert names(iter(found), "error") == {"database.reachable"}
@@ -534,15 +538,98 @@ def test_r12_the_way_from_nothing_to_personal(settings):
     )
     assert "all alike" in steps()["personal"]
     ActiveRun.objects.create(kind="personal", run=personal)
-    assert set(steps().values()) == {""}
+    assert {steps()[kind] for kind in ("popular", "similar", "personal")} == {""}
     assert doctor.next_step() == ""
 
 
 def test_readiness_of_one_site_only():
     made = products(1)
     Item.objects.create(product=made[0], site=2, content_hash="x")
-    assert [found.have for found in doctor.readiness(1)] == [0, 0, 0]
+    assert not any(found.have for found in doctor.readiness(1))
     assert doctor.readiness(2)[0].have == 1
+
+
+def test_every_kind_has_a_figure_words_and_while_it_is_not_good_a_step():
+    found = doctor.readiness()
+    assert {one.kind for one in found} == set(KINDS)
+    for one in found:
+        assert (one.figure, one.level, one.ready) == (0, "fallback", False)
+        assert one.words
+        assert one.next_step
+
+
+def test_a_dozen_statements_tell_of_all_kinds(django_assert_max_num_queries):
+    products(2)
+    with django_assert_max_num_queries(14):
+        doctor.readiness()
+
+
+def live(kind: str, **values: object) -> Run:
+    run = Run.objects.create(kind=kind, trainer="t", status=RunStatus.PUBLISHED, **values)
+    ActiveRun.objects.create(kind=kind, run=run)
+    return run
+
+
+def figures() -> dict[str, tuple[int, str]]:
+    return {one.kind: (one.figure, one.level) for one in doctor.readiness()}
+
+
+def test_lists_of_behaviour_are_as_good_as_they_are_full_and_unlike_one_another(settings):
+    settings.RECO_LIMIT = 4
+    made = products(40)
+    Item.objects.bulk_create([Item(product=one, content_hash="x") for one in made])
+    keys = [one.pk.hex for one in made]
+    RankedList.objects.create(run=live("popular"), segment="", keys=keys, scores=[1.0] * 40)
+    run = live("behaviour", dataset={"lists": {"buy_again": 3}})
+    for at, one in enumerate(made):
+        around = [keys[(at + step) % 40] for step in (1, 2, 3, 4)]
+        alike = [keys[0], *around[:3]]
+        for relation, near in (
+            ("bought_together", around),
+            ("viewed_viewed", alike),
+            ("viewed_bought", around[: 2 if at % 2 else 4]),
+        ):
+            Related.objects.create(
+                run=run, product=one, relation=relation, keys=near, scores=[1.0] * len(near)
+            )
+    found = figures()
+    assert found["popular"] == (100, "good")
+    assert found["bought_together"] == (100, "good")
+    assert found["viewed_viewed"][1] == "fallback"
+    assert found["viewed_bought"] == (75, "good")
+    assert found["bought_bought"] == (0, "fallback")
+    assert found["buy_again"] == (38, "fallback")
+
+
+def test_lists_for_everybody_are_as_good_as_they_are_long(settings):
+    settings.RECO_LIMIT = 4
+    made = products(40)
+    Item.objects.bulk_create([Item(product=one, content_hash="x") for one in made])
+    for kind, length in (("trending", 5), ("converting", 8), ("sale", 1)):
+        keys = [one.pk.hex for one in made[:length]]
+        RankedList.objects.create(run=live(kind), segment="", keys=keys, scores=[1.0] * length)
+    found = figures()
+    assert found["trending"] == (62, "weak")
+    assert found["best_converting"] == (100, "good")
+    assert found["on_sale"] == (12, "fallback")
+    assert found["long_tail"] == (0, "fallback")
+
+
+def test_what_the_shop_s_own_rows_give(settings):
+    settings.RECO_LIMIT = 4
+    made = products(4)
+    now = timezone.now()
+    Item.objects.bulk_create(
+        [Item(product=one, content_hash="x", available_since=now) for one in made[:3]]
+    )
+    Interaction.objects.bulk_create(
+        [event(n, product=made[0], kind=EventKind.VIEW_ITEM) for n in range(60)]
+    )
+    ManualLink.objects.create(product=made[0], target=made[1])
+    found = figures()
+    assert found["new_arrivals"] == (75, "good")
+    assert found["recently_viewed"] == found["continue_shopping"] == (60, "weak")
+    assert found["manual"] == (25, "fallback")
 
 
 # --- settings and the command -----------------------------------------------------------------------------
@@ -588,7 +675,9 @@ def test_as_json():
     code, told = run_command("--fast", "--json")
     report = json.loads(told)
     assert code == 0
-    assert [kind["kind"] for kind in report["readiness"]] == ["popular", "similar", "personal"]
+    first = [kind["kind"] for kind in report["readiness"]][:3]
+    assert first == ["popular", "similar", "personal"]
+    assert {kind["level"] for kind in report["readiness"]} == {"fallback"}
     assert report["next_step"].startswith("Read your catalogue")
     assert {"name", "level", "words", "hint", "docs"} == set(report["findings"][0])
 

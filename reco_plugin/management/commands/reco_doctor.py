@@ -14,6 +14,7 @@ from reco_plugin import backends, doctor
 from reco_plugin.doctor import Finding, Readiness
 
 MARKS = {"ok": "ok  ", "note": "note", "warning": "warn", "error": "FAIL"}
+LEVELS = {"good": "good", "weak": "weak", "fallback": "its fallback is shown"}
 TITLES = {
     "setup": "Project",
     "database": "Database",
@@ -73,8 +74,11 @@ class Command(BaseCommand):
         if ready:
             self.stdout.write(self.style.MIGRATE_HEADING("Data"))
         for kind in ready:
-            mark = self.style.SUCCESS("ready") if kind.ready else self.style.WARNING("not yet")
+            paint = self.style.SUCCESS if kind.level == "good" else self.style.WARNING
+            mark = paint(f"{kind.figure} %, {LEVELS[kind.level] if kind.ready else 'not yet'}")
             self.stdout.write(f"  {kind.kind}: {mark}. {kind.words}")
+            if kind.next_step and kind.level != "good":
+                self.stdout.write(f"       → {kind.next_step}")
         self.stdout.write("")
         self.stdout.write(self.style.SUCCESS(f"Next: {step or 'nothing; all is well.'}"))
 
