@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.template import Template
 from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reco_plugin import placements
+from reco_plugin.catalog.scaffold import project
 from reco_plugin.models import Page, Placement
 from reco_plugin.placements import advice, as_json, from_json, heading, presets, problems, read
 from reco_plugin.placements.conditions import OPS
@@ -63,6 +66,14 @@ def test_like_products_are_like_and_what_goes_with_them_is_not() -> None:
     assert {"category", "gender", "age_group"} <= set(similar.must_match)
     assert together.must_differ == ("category",)
     assert together.title
+
+
+def test_what_reco_init_says_to_paste_compiles_and_names_pages_there_are() -> None:
+    Template(project.TEMPLATES)
+    named = set(re.findall(r'recopage "(\w+)"', project.TEMPLATES))
+    told = re.search(r"also for ([\w, ]+):", project.TEMPLATES)
+    assert told is not None
+    assert named | set(told[1].split(", ")) == set(Page.values) - {"other", "email"}
 
 
 def test_headings_of_ours_are_translated_and_a_shops_own_are_not(monkeypatch) -> None:

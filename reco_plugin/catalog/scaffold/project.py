@@ -127,6 +127,9 @@ urlpatterns += [path("reco/", include("reco_plugin.urls"))]
 
 TEMPLATES = """\
 {% load reco %}
-{% recommend "personal" title="Picked for you" %}                    on the home page
-{% recommend "similar" product=product title="You may also like" %}  on a product's page
+{# on the home page #}
+{% recopage "home" as page %}{% for row in page.slates %}{% recommend row %}{% endfor %}
+{# on a product's page #}
+{% recopage "product" product=product as page %}{% for row in page.slates %}{% recommend row %}{% endfor %}
+{# also for category, cart, thanks, search, no_results, account: see the admin's Placements #}
 """
