@@ -1,4 +1,4 @@
-"""Several ranked lists → one, by reciprocal rank (Cormack, Clarke & Büttcher 2009)."""
+"""Several ranked lists → one: by rank where their scores are of different kinds, else by the scores themselves."""
 
 from __future__ import annotations
 
@@ -20,20 +20,41 @@ class Offer:
 
 
 def fuse(offers: Iterable[Offer], *, smoothing: float = SMOOTHING) -> list[Candidate]:
-    """Each product once, by the sum of `weight / (smoothing + rank)` over the lists that have it.
+    """Each product once, by reciprocal rank (Cormack, Clarke & Büttcher 2009).
 
-    It keeps the reason and the facts of the list that speaks for it loudest. Scores are scaled so
-    that 1 is the first place in every list that offered anything.
+    That is the sum of `weight / (smoothing + rank)` over the lists that have it, scaled so that 1 is
+    the first place in every list that offered anything. It keeps the reason and the facts of the
+    list that speaks for it loudest.
     """
-    believed = [offer for offer in offers if offer.candidates and offer.weight > 0]
+    believed = _believed(offers)
     whole = sum(offer.weight for offer in believed)
+    return _tally(
+        (candidate, offer.weight / whole * (smoothing + 1) / (smoothing + rank))
+        for offer in believed
+        for rank, candidate in enumerate(offer.candidates, start=1)
+    )
+
+
+def voted(offers: Iterable[Offer]) -> list[Candidate]:
+    """Each product once, by the sum of `weight * score`: for lists whose scores are of one kind."""
+    return _tally(
+        (candidate, offer.weight * candidate.score)
+        for offer in _believed(offers)
+        for candidate in offer.candidates
+    )
+
+
+def _believed(offers: Iterable[Offer]) -> list[Offer]:
+    return [offer for offer in offers if offer.candidates and offer.weight > 0]
+
+
+def _tally(votes: Iterable[tuple[Candidate, float]]) -> list[Candidate]:
     total: dict[Key, float] = {}
     loudest: dict[Key, tuple[float, Candidate]] = {}
-    for offer in believed:
-        for rank, candidate in enumerate(offer.candidates, start=1):
-            share = offer.weight / whole * (smoothing + 1) / (smoothing + rank)
-            total[candidate.key] = total.get(candidate.key, 0.0) + share
-            if candidate.key not in loudest or share > loudest[candidate.key][0]:
-                loudest[candidate.key] = (share, candidate)
+    for candidate, vote in votes:
+        key = candidate.key
+        total[key] = total.get(key, 0.0) + vote
+        if key not in loudest or vote > loudest[key][0]:
+            loudest[key] = (vote, candidate)
     found = [replace(loudest[key][1], score=score) for key, score in total.items()]
     return sorted(found, key=lambda candidate: -candidate.score)

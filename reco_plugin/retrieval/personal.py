@@ -3,11 +3,15 @@
 Taste is the vector folded in from their events; beside it stand what others looked at or bought after
 the same products, what is like them, and what the shopper said they like. Whoever is new has only the
 last of these, and that acts at once.
+
+The weights are those of a plateau on two logs, chosen on neither alone. NDCG@10 of taste alone and of
+this blend, with pairs of at least 3 shoppers: Online Retail II (last-basket, 1,000 shoppers) .060 and
+.068, Amazon Beauty (leave-last-out, 2,500 shoppers) .032 and .059.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,29 +26,39 @@ from reco_plugin.retrieval.base import (
     segment_of,
 )
 from reco_plugin.retrieval.events import WANTED, recent
-from reco_plugin.retrieval.fusion import Offer, fuse
+from reco_plugin.retrieval.fusion import Offer, fuse, voted
 from reco_plugin.types import Candidate, EventKind, Key, Rung
 
-LAST = 5
+LAST = 12
 """Newest products whose successors are looked up."""
 LIKE = 3
 """Newest products whose neighbours are looked up."""
 LIKED = 6
 """Declared interests that are looked up, the newest."""
-FADING = 0.8
+FADING = 0.85
 """What a product counts beside the next newer one."""
 
-TASTE, FOLLOWS, ALIKE, DECLARED = 1.0, 1.0, 0.5, 1.0
+TASTE, FOLLOWS, ALIKE, DECLARED = 1.0, 3.0, 1.0, 2.0
 """How far each way is believed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Way:
-    """One lookup, what it is worth, and the reason of what it finds."""
+class Told:
+    """One lookup, what it is worth within its way, and the reason of what it finds."""
 
     lookup: Lookup
     weight: float
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Way:
+    """Lookups that tell of the same thing, and how far it is believed."""
+
+    told: Sequence[Told]
+    weight: float
+    by_score: bool = False
+    """Are their scores of one kind? Otherwise their ranks count."""
 
 
 class Personal:
@@ -53,56 +67,76 @@ class Personal:
     goes_by: ClassVar[frozenset[str]] = frozenset({"vector", "events", "interests"})
 
     def lookups(self, query: Query) -> tuple[Lookup, ...]:
-        return tuple(dict.fromkeys(way.lookup for way in _ways(query)))
+        return tuple(dict.fromkeys(one.lookup for way in _ways(query) for one in way.told))
 
     def candidates(self, query: Query, answers: Answers) -> list[Candidate]:
         return fuse(
-            Offer(candidates=self._found(way, answers), weight=way.weight) for way in _ways(query)
+            Offer(candidates=self._along(way, answers), weight=way.weight) for way in _ways(query)
         )
 
-    def _found(self, way: Way, answers: Answers) -> list[Candidate]:
+    def _along(self, way: Way, answers: Answers) -> list[Candidate]:
+        offers = [
+            Offer(candidates=self._found(one, answers), weight=one.weight) for one in way.told
+        ]
+        return voted(offers) if way.by_score else fuse(offers)
+
+    def _found(self, told: Told, answers: Answers) -> list[Candidate]:
         return [
             Candidate(
                 key=scored.key,
                 score=scored.score,
                 source=self.name,
                 rung=self.rung,
-                reason=way.reason,
+                reason=told.reason,
                 facts=scored.facts,
             )
-            for scored in answers.get(way.lookup, ())
+            for scored in answers.get(told.lookup, ())
         ]
 
 
 def _ways(query: Query) -> Iterator[Way]:
     if query.vector is not None:
-        yield Way(lookup=Nearest(vector=query.vector, k=query.k), weight=TASTE, reason="taste")
-    bought = recent(query.events, {EventKind.PURCHASE}, most=LAST)
-    yield from _after("bought_bought", "bought_after", bought)
-    looked = recent(query.events, WANTED - {EventKind.PURCHASE}, without=bought, most=LAST)
-    yield from _after("viewed_viewed", "viewed_after", looked)
-    for place, key in enumerate(recent(query.events, WANTED, most=LIKE)):
-        yield Way(
+        nearest = Nearest(vector=query.vector, k=query.k)
+        yield Way(told=[Told(lookup=nearest, weight=1.0, reason="taste")], weight=TASTE)
+    last = recent(query.events, WANTED, most=LAST)
+    bought = set(recent(query.events, {EventKind.PURCHASE}))
+    yield Way(
+        told=_after("bought_bought", "bought_after", last, bought), weight=FOLLOWS, by_score=True
+    )
+    looked = set(last) - bought
+    yield Way(
+        told=_after("viewed_viewed", "viewed_after", last, looked), weight=FOLLOWS, by_score=True
+    )
+    alike = [
+        Told(
             lookup=Neighbours(key=key, k=query.k),
-            weight=ALIKE * FADING**place,
+            weight=FADING**place,
             reason=f"similar_to:{key}",
         )
-    yield from _declared(query)
+        for place, key in enumerate(last[:LIKE])
+    ]
+    yield Way(told=alike, weight=ALIKE)
+    yield Way(told=_declared(query), weight=DECLARED)
 
 
-def _after(relation: str, says: str, keys: tuple[Key, ...]) -> Iterator[Way]:
-    for place, key in enumerate(keys):
-        yield Way(
+def _after(relation: str, says: str, last: Sequence[Key], among: set[Key]) -> list[Told]:
+    return [
+        Told(
             lookup=Related(relation=relation, key=key),
-            weight=FOLLOWS * FADING**place,
+            weight=FADING**place,
             reason=f"{says}:{key}",
         )
+        for place, key in enumerate(last)
+        if key in among
+    ]
 
 
-def _declared(query: Query) -> Iterator[Way]:
-    for facet, value in query.interests[:LIKED]:
-        yield Way(
+def _declared(query: Query) -> list[Told]:
+    return [
+        Told(
             lookup=Ranked(segment=segment_of(facet, value)),
-            weight=DECLARED,
+            weight=1.0,
             reason=f"liked_{facet}:{value}",
         )
+        for facet, value in query.interests[:LIKED]
+    ]
