@@ -105,10 +105,9 @@ def _judged(facet: str, wanted: int, found: Circumstances, reads: Breaker) -> li
 
 
 def _facets(facet: str, wanted: int, found: Circumstances, allowance: Allowance) -> list[Facet]:
-    allowed = _allowed(found)
+    allowed, page = _allowed(found), shared_of(found)
     with bounded(found.using, allowance):
-        known = _offered(facet, shared_of(found))[: OVERFETCH * wanted]
-        several = _with_products(known, shared_of(found))
+        several = _with_products(_offered(facet, page)[: OVERFETCH * wanted], page)
         keys = {key for one in several for key in one.products}
         live = set(allowed.filter(pk__in=keys).values_list("pk", flat=True)) if keys else set()
     shown = [_showable(one, live) for one in several]

@@ -111,7 +111,7 @@ def test_it_never_raises(shop, settings, monkeypatch):
     assert recommend_facets("colour") == []
     assert recommend_facets("brand", limit=-1) == []
     assert recommend_facets("brand", limit=0) == []
-    monkeypatch.setattr("reco_plugin.serving.facets.shared", None)
+    monkeypatch.setattr("reco_plugin.serving.facets.shared_of", None)
     assert recommend_facets("brand") == []
     settings.RECO_DEBUG_RAISE = True
     with pytest.raises(ValueError, match="brand, category"):
