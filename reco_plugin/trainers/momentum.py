@@ -6,10 +6,11 @@ rates given their sum (Przyborowski & Wilenski 1940, Biometrika 31:313-323). The
 out the hour and the day of the week. An item's own share is drawn to it by a Beta prior fitted to the
 shop's items (`trainers.rates`), and its *sure* growth is
 
-    g = odds(q) / odds(s)    q: lower 5 % of the posterior share, s: share of the shop
+    g = odds(q) / odds(s)    q: lower fifth of the posterior share, s: share of the shop
 
-and its score r · (1 - 1 / g): how many of its recent shoppers usual demand surely does not explain. Items
-with g <= 1 do not trend. So 1 of 1 does not win, nor does what everybody always buys.
+and its score r * (1 - 1 / g): how many of its recent shoppers usual demand surely does not explain. Items
+with g <= 1 do not trend, nor does one shopper make a trend. So 1 of 1 does not win, nor does what everybody
+always buys.
 """
 
 from __future__ import annotations
@@ -34,8 +35,13 @@ FEW = 100
 """Pairs of shopper and item that the recent span should hold."""
 ENOUGH = 10
 """Items that should be found to trend."""
-STRONGEST = 20.0
-"""Shoppers that the prior counts as at most: it is to hold back small numbers, not what stands out."""
+WORTH = (5.0, 20.0)
+"""Shoppers that the prior counts as: it is to hold back small numbers, not what stands out."""
+SURELY = 0.2
+"""Of 0.05 to 0.25 on a log of orders the least that fills a list of one day; what it lists rises on as far
+as what any of them lists."""
+FEWEST = 2
+"""Shoppers who make a trend."""
 
 _Rows: TypeAlias = npt.NDArray[np.integer[Any]]
 _Events: TypeAlias = tuple[_Rows, _Rows, npt.NDArray[np.int64]]
@@ -101,11 +107,11 @@ def _over(events: _Events, n_items: int, now: int, scale: int) -> Momentum:
 def rising(recent: Floats, baseline: Floats) -> Floats:
     """(n_items,) the score of distinct shoppers per item in both spans; see the module."""
     scores = np.zeros(len(recent), np.float32)
-    prior = rates.fit_prior(recent, recent + baseline, STRONGEST)
+    prior = rates.fit_prior(recent, recent + baseline, WORTH)
     if prior is None:  # nothing to compare with, or nobody came
         return scores
-    seen = np.flatnonzero(recent)
-    share = rates.surely(recent[seen], recent[seen] + baseline[seen], prior)
+    seen = np.flatnonzero(recent >= FEWEST)
+    share = rates.surely(recent[seen], recent[seen] + baseline[seen], prior, SURELY)
     growth = _odds(share) / _odds(prior.mean)
     scores[seen] = recent[seen] * np.maximum(1 - 1 / np.maximum(growth, 1e-12), 0)
     return scores

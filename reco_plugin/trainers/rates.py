@@ -19,8 +19,9 @@ import numpy.typing as npt
 from scipy.special import betaincinv
 
 Numbers = npt.NDArray[np.float64]
-WEAKEST, STRONGEST = 2.0, 1_000.0
+WORTH = (2.0, 1_000.0)
 """Trials that a prior is worth at least and at most."""
+NO_SPREAD = 1e9
 SURELY = 0.05
 """The share of the posterior below the bound."""
 
@@ -43,19 +44,19 @@ class Prior:
 
 
 def fit_prior(
-    hits: npt.ArrayLike, tries: npt.ArrayLike, strongest: float = STRONGEST
+    hits: npt.ArrayLike, tries: npt.ArrayLike, worth: tuple[float, float] = WORTH
 ) -> Prior | None:
     """The prior of products with `hits` of `tries` each (0 <= hits <= tries); None when all or none hit.
 
-    With one product, or with no more spread than chance makes, the prior is as strong as it may be: it
-    counts as `strongest` trials. Raises ValueError for more hits than tries.
+    It counts as many trials as the spread of the products says, within `worth`; with one product, or
+    with no more spread than chance makes, as the most. Raises ValueError for more hits than tries.
     """
     x, n = _known(hits, tries)
     total = n.sum()
     share = float(x.sum() / total) if total else 0.0
     if not 0 < share < 1:
         return None
-    strength = float(np.clip(_strength(x, n, share), WEAKEST, strongest))
+    strength = float(np.clip(_strength(x, n, share), *worth))
     return Prior(alpha=share * strength, beta=(1 - share) * strength)
 
 
@@ -73,9 +74,9 @@ def _strength(x: Numbers, n: Numbers, share: float) -> float:
     freedom = len(n) - 1
     room = chance * (n.sum() - (n**2).sum() / n.sum() - freedom)
     if room <= 0:  # one try each: nothing can be told of how products differ
-        return WEAKEST if freedom else STRONGEST
+        return 0.0 if freedom else NO_SPREAD
     correlation = (spread - chance * freedom) / room
-    return STRONGEST if correlation <= 0 else 1 / min(correlation, 1.0) - 1
+    return NO_SPREAD if correlation <= 0 else 1 / min(correlation, 1.0) - 1
 
 
 def posterior(hits: npt.ArrayLike, tries: npt.ArrayLike, prior: Prior) -> tuple[Numbers, Numbers]:

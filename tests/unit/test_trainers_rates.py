@@ -107,6 +107,7 @@ def test_scores_are_of_shoppers_that_were_there(counts):
     recent, baseline = np.asarray(counts, np.float32).T
     scores = rising(recent, baseline)
     assert ((scores >= 0) & (scores <= recent)).all()
+    assert not scores[recent <= 1].any()
 
 
 def events(*groups):
