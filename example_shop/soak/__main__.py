@@ -79,7 +79,7 @@ def _soak(options: argparse.Namespace, folder: Path) -> int:
         _start(fleet, broker, port)
         killed = _load(fleet, f"http://{HOST}:{port}", diary, options)
         settled = _settle()
-    entries, recorded = _books(diary, began)
+    entries, recorded = _books(diary, began, killed["web"])
     if options.logs:
         shutil.copytree(logs, options.logs, dirs_exist_ok=True)
     told = _told(fleet, diary, killed, settled) | {"recorded": recorded}
@@ -176,10 +176,10 @@ def _settle() -> float:
     return -1.0
 
 
-def _books(diary: Diary, began: dt.datetime) -> tuple[list[Entry], dict[str, int]]:
+def _books(diary: Diary, began: dt.datetime, web_kills: int) -> tuple[list[Entry], dict[str, int]]:
     from example_shop.soak.books import audit, recorded
 
-    return list(audit(diary, began)), recorded(began)
+    return list(audit(diary, began, web_kills=web_kills)), recorded(began)
 
 
 def _told(fleet: Fleet, diary: Diary, killed: Counter[str], settled: float) -> dict[str, object]:
@@ -199,14 +199,14 @@ def _told(fleet: Fleet, diary: Diary, killed: Counter[str], settled: float) -> d
 
 def _tell(told: dict[str, object], entries: Sequence[Entry], *, as_json: bool) -> None:
     if as_json:
-        books = {entry.what: [entry.found, entry.wanted] for entry in entries}
+        books = {entry.what: [entry.found, entry.bar] for entry in entries}
         sys.stdout.write(json.dumps({**told, "books": books}) + "\n")
         return
     for name, value in told.items():
         sys.stdout.write(f"{name.replace('_', ' ')}: {value}\n")
     for entry in entries:
         mark = "✓" if entry.balances else "✗"
-        sys.stdout.write(f"  {mark} {entry.what}: {entry.found} (must be {entry.wanted})\n")
+        sys.stdout.write(f"  {mark} {entry.what}: {entry.found} ({entry.bar})\n")
 
 
 def _free_port() -> int:
