@@ -109,7 +109,7 @@ class _Screen:
 
     def __init__(self, spec: PlacementSpec, material: Material) -> None:
         self._facts = material.facts
-        self._filters = Filters(spec.filters, material.anchor)
+        self._filters = Filters(spec.filters, material.anchor, material.context.category)
         self._guards = Guards(material.anchor, spec.must_match, spec.must_differ)
         self._out: dict[str, set[Key]] = {}
 

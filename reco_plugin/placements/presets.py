@@ -10,10 +10,12 @@ from typing import Any
 
 from django.utils.translation import gettext, gettext_noop
 
-from reco_plugin.types import KindShare, PlacementSpec
+from reco_plugin.types import Filter, KindShare, PlacementSpec
 
 GUARDS = ("gender", "age_group")
 """Facts in which a like product must be like the one looked at, where the catalogue has them."""
+WITHIN = (Filter(field="category", op="same"),)
+"""A category's own page shows what is in it."""
 
 
 def _spec(slug: str, order: int, *kinds: str | tuple[str, float], **rest: Any) -> PlacementSpec:
@@ -46,9 +48,9 @@ _HOME = (
 )
 
 _CATEGORY = (
-    _spec("category_best", 10, "best_converting", caps={"brand": 4}),
-    _spec("category_trending", 20, "trending", min_items=3, fallback=()),
-    _spec("category_new", 30, "new_arrivals", min_items=2, fallback=()),
+    _spec("category_best", 10, "best_converting", filters=WITHIN, caps={"brand": 4}),
+    _spec("category_trending", 20, "trending", min_items=3, filters=WITHIN, fallback=()),
+    _spec("category_new", 30, "new_arrivals", min_items=2, filters=WITHIN, fallback=()),
     _spec("category_recent", 40, "recently_viewed", fallback=()),
 )
 

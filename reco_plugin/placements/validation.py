@@ -16,8 +16,9 @@ from reco_plugin.placements.conditions import (
     guard_problems,
     is_number,
 )
+from reco_plugin.ranking.filters import is_of_page
 from reco_plugin.retrieval.kinds import KINDS
-from reco_plugin.types import PlacementSpec
+from reco_plugin.types import Filter, PlacementSpec
 
 MOST_ITEMS = 100
 MOST_KINDS = 8
@@ -167,12 +168,16 @@ def _without_anchor(spec: PlacementSpec) -> Iterator[str]:
             "kinds": ", ".join(lost),
             "page": page,
         }
-    relative = [f"{one.field} {one.op}" for one in spec.filters if one.op in RELATIVE]
+    relative = [f"{one.field} {one.op}" for one in spec.filters if _is_idle(one, spec.page)]
     idle = [*spec.must_match, *spec.must_differ, *relative]
     if idle:
         yield _("Without a product to compare with, these do nothing: %(idle)s.") % {
             "idle": ", ".join(idle)
         }
+
+
+def _is_idle(one: Filter, page: str) -> bool:
+    return one.op in RELATIVE and not (page == Page.CATEGORY and is_of_page(one))
 
 
 def _size_advice(spec: PlacementSpec) -> Iterator[str]:

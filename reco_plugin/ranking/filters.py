@@ -2,7 +2,8 @@
 
 A fixed condition ('price at_most 50') is not met by a product of which the fact is unknown; one that
 only rules something out ('brand is_not Acme') is. A condition against the page's product ('price
-within 0.2') is met where either side is unknown, and everywhere when the page has no product. A
+within 0.2') is met where either side is unknown, and everywhere when the page has no product; but 'category same' holds
+what is on a category's own page to that category. A
 condition that makes no sense is met by nothing: what it was to keep out stays out.
 """
 
@@ -21,10 +22,12 @@ RELATIVE = ("same", "differs", "within", "cheaper", "dearer")
 
 
 class Filters:
-    """The filters of one placement on one page."""
+    """The filters of one placement on one page, which may have a product or a category of its own."""
 
-    def __init__(self, filters: Sequence[Filter], anchor: ItemFacts | None = None) -> None:
-        self._tests = [(named(one), question(one, anchor)) for one in filters]
+    def __init__(
+        self, filters: Sequence[Filter], anchor: ItemFacts | None = None, category: str = ""
+    ) -> None:
+        self._tests = [(named(one), question(one, anchor, category)) for one in filters]
 
     def __bool__(self) -> bool:
         return bool(self._tests)
@@ -39,15 +42,22 @@ def named(one: Filter) -> str:
     return f"{one.field} {one.op}" + ("" if one.value is None else f" {one.value}")
 
 
-def question(one: Filter, anchor: ItemFacts | None = None) -> Test:
+def question(one: Filter, anchor: ItemFacts | None = None, category: str = "") -> Test:
     """A filter as a question to a product."""
+    if one.op in RELATIVE and anchor is not None:
+        return _relative(one, anchor)
     if one.op in RELATIVE:
-        return _relative(one, anchor) if anchor is not None else _everything
+        return _within(category) if category and is_of_page(one) else _everything
     if one.op in ("at_least", "at_most"):
         return _bound(one)
     if one.op in FIXED:
         return _membership(one)
     return _nothing
+
+
+def is_of_page(one: Filter) -> bool:
+    """'category same': the one condition that a category's own page can be compared with."""
+    return one.op == "same" and one.field == "category"
 
 
 def _everything(facts: ItemFacts | None) -> bool:
@@ -99,6 +109,12 @@ def _bound(one: Filter) -> Test:
 
 
 # --- against the page's product ------------------------------------------------------------------
+
+
+def _within(category: str) -> Test:
+    """In the page's category or anywhere below it."""
+    wanted = fields.folded(category)
+    return lambda facts: not (held := fields.filed(facts)) or wanted in held
 
 
 def _relative(one: Filter, anchor: ItemFacts) -> Test:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 from dataclasses import replace
@@ -17,11 +18,20 @@ from hypothesis import strategies as st
 from reco_plugin import placements
 from reco_plugin.catalog.scaffold import project
 from reco_plugin.models import Page, Placement
+from reco_plugin.pipeline.arrange import Material, arrange
 from reco_plugin.placements import advice, as_json, from_json, heading, presets, problems, read
 from reco_plugin.placements.conditions import OPS
 from reco_plugin.placements.plain import EXAMPLES, FIELDS
 from reco_plugin.retrieval.kinds import KINDS
-from reco_plugin.types import Filter, KindShare, PlacementSpec
+from reco_plugin.types import (
+    Candidate,
+    Context,
+    Filter,
+    ItemFacts,
+    KindShare,
+    PlacementSpec,
+    Rung,
+)
 
 SOUND = PlacementSpec(slug="shelf", kinds=(KindShare(kind="similar"),), page="product")
 
@@ -62,7 +72,9 @@ def test_every_kind_has_a_place() -> None:
 
 
 def test_like_products_are_like_and_what_goes_with_them_is_not() -> None:
-    similar, together = (placements.BY_SLUG[f"product_{name}"] for name in ("similar", "together"))
+    similar, together = (
+        placements.presets.BY_SLUG[f"product_{name}"] for name in ("similar", "together")
+    )
     assert {"category", "gender", "age_group"} <= set(similar.must_match)
     assert together.must_differ == ("category",)
     assert together.title
@@ -257,3 +269,22 @@ def test_what_a_placement_does_not_know_is_named() -> None:
 
 def test_a_row_has_a_column_for_everything() -> None:
     assert set(FIELDS) <= {field.name for field in Placement._meta.get_fields()}
+
+
+def test_a_category_s_own_page_keeps_to_its_category() -> None:
+    spec = presets.BY_SLUG["category_trending"]
+    assert not [words for words in advice(spec) if "category same" in words]
+    assert [words for words in advice(replace(spec, page="home")) if "category same" in words]
+    inside, below, outside, unfiled = (
+        Candidate(key=key, score=1.0, source="trending", rung=Rung.POPULAR) for key in range(4)
+    )
+    paths = {0: ("Living",), 1: ("Living > Lamps",), 2: ("Living room",), 3: ()}
+    material = Material(
+        facts={key: ItemFacts(key=key, categories=path) for key, path in paths.items()},
+        context=Context(category="living"),
+    )
+    offers = [(KindShare(kind="trending"), [inside, below, outside, unfiled])]
+    found = arrange(offers, spec, material, size=4, rng=random.Random(1))
+    assert [one.key for one in found] == [0, 1, 3]
+    elsewhere = replace(material, context=Context())
+    assert len(arrange(offers, spec, elsewhere, size=4, rng=random.Random(1))) == 4
