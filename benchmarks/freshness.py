@@ -157,6 +157,7 @@ def _saved(tick: Callable[[], object]) -> Iterator[Row]:
 
     from reco_plugin.serving import recommend
 
+    call_command("reco_tick", no_progress=True, verbosity=0)  # nothing else is due any more
     made = _save()
     call_command("reco_tick", no_progress=True, verbosity=0)
     listed = {item.key for item in recommend("new_arrivals", limit=LENGTH * 10, record=False)}
