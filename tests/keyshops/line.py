@@ -10,6 +10,7 @@ import io
 import json
 import re
 import sys
+from collections import Counter
 from html import unescape
 from typing import Any
 
@@ -25,9 +26,11 @@ from django.test import Client, override_settings  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from reco_plugin import conf, recommend  # noqa: E402
+from reco_plugin import backends, conf, recommend  # noqa: E402
 from reco_plugin.jobs.running.execute import execute  # noqa: E402
 from reco_plugin.models import Click, Impression, Interaction, Neighbours  # noqa: E402
+from reco_plugin.pipeline.exposure import shown  # noqa: E402
+from reco_plugin.pipeline.facts import read_facts  # noqa: E402
 from reco_plugin.serving import pointers  # noqa: E402
 from reco_plugin.types import EventKind  # noqa: E402
 
@@ -86,7 +89,8 @@ products = stock_up()
 sell(products)
 (synced,) = command("reco_sync_items")
 (imported,) = command("reco_backfill")
-popular, personal = command("reco_train")
+trained = {run["kind"]: run for run in command("reco_train")}
+popular, personal = trained["popular"], trained["personal"]
 
 client = Client(headers={"user-agent": BROWSER["HTTP_USER_AGENT"]})
 client.get("/product/", {"key": products[0].pk})
@@ -96,6 +100,20 @@ followed = client.get(links(home)[0])
 seen = Interaction.objects.using(DATABASE).filter(kind=EventKind.VIEW_ITEM).first()
 slate = recommend("similar", product=products[0], limit=4)
 lists = recommend("popular", category="Lamps", limit=4)
+keys = [product.pk for product in products]
+viewer = Impression.objects.using(DATABASE).exclude(shopper=None).first().shopper
+run = pointers.read(DATABASE, 1).personal
+shown_before = Counter(
+    Impression.objects.using(DATABASE)
+    .filter(shopper=viewer)
+    .exclude(product__in=Click.objects.using(DATABASE).values("product"))
+    .values_list("product_id", flat=True)
+)
+read = [
+    set(read_facts(keys, DATABASE)) == set(keys),
+    set(backends.store(run.store).vectors_of(run.handle, keys)) == set(keys),
+    shown(viewer, keys, DATABASE) == dict(shown_before) != {},
+]
 
 born = Product.objects.create(
     name="Boots new", category="Boots", **({"sku": "new: one"} if is_text else {})
@@ -137,6 +155,7 @@ sys.stdout.write(
             "viewed": seen is not None and seen.product_id == products[0].pk,
             "similar": [slate.rung, len(slate), [product.category for product in slate.products]],
             "popular": [lists.rung, [product.category for product in lists.products]],
+            "read": read,
             "vectors": resynced["vectors"],
             "near": [near.rung, [product.category for product in near.products]],
             "jobs": {

@@ -84,6 +84,7 @@ def test_the_whole_line(told: dict[str, Any], place: dict[str, str]) -> None:
     assert told["selected"] == 1
     assert told["similar"] == ["contextual", 4, ["Boots"] * 4]
     assert told["popular"] == ["popular_in_category", ["Lamps"] * 4]
+    assert told["read"] == [True, True, True]
     assert told["vectors"] == 1
     assert told["near"] == ["contextual", ["Boots"] * 4]
     assert told["jobs"] == {"sync_items": ["done", "", 33], "score": ["done", "", None]}
