@@ -1,8 +1,7 @@
 """What followed what: pairs in which one item came some steps after another, nearer ones weighing more.
 
-Sequential rules after Ludewig & Jannach 2018 (a step's weight is 1 / distance), for trails of any kind: the
-products of a visit in the order they were first looked at, what was looked at and then bought, the baskets
-of a shopper.
+Sequential rules after Ludewig & Jannach 2018 (a step's weight is 1 / distance), for trails of any kind: what was
+looked at on a visit and then bought, the baskets of a shopper one after another.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from scipy import sparse
 
 from reco_plugin.trainers import config as configs
 from reco_plugin.trainers.base import Progress
-from reco_plugin.trainers.pairs import PairBlock, Pairs, Rows, Totals, beyond_first, runs_of
+from reco_plugin.trainers.pairs import PairBlock, Pairs, Rows, Totals, beyond_first, runs_of, summed
 from reco_plugin.trainers.related import changes
 from reco_plugin.types import Ints
 
@@ -119,28 +118,16 @@ class Reach:
 
     steps: int = 10
     """Furthest distance."""
-    backward: float = 0.0
-    """Weight of the same pair the other way round, 0..1. Above 0 its occasions count in both directions: a pair
-    then has the shoppers who met both items in either order."""
     flat: bool = False
     """Each distance weighs 1 rather than 1 / distance."""
 
     def __post_init__(self) -> None:
         configs.require(self.steps >= 1, "steps must be at least 1.")
-        configs.require(0 <= self.backward <= 1, "backward must lie in 0..1.")
-
-    @property
-    def first(self) -> int:
-        """The least distance."""
-        return -self.steps if self.backward else 1
 
     def weights(self) -> npt.NDArray[np.complex64]:
-        """By distance from `first` on: 1 as the real part, the weight as the imaginary one."""
-        distance = np.arange(self.first, self.steps + 1)
-        weight = np.ones(len(distance)) if self.flat else 1 / np.maximum(np.abs(distance), 1)
-        weight[distance < 0] *= self.backward
-        weight[distance == 0] = 0
-        return (1 + 1j * weight).astype(np.complex64)
+        """By distance - 1: 1 as the real part, the weight as the imaginary one."""
+        distance = np.arange(1, self.steps + 1)
+        return (1 + 1j / (np.ones_like(distance) if self.flat else distance)).astype(np.complex64)
 
 
 def following(
@@ -183,7 +170,7 @@ def blocks_of(steps: Trail, reach: Reach, size: float = BLOCK) -> Iterator[PairB
     for start, stop in runs_of(terms, size):
         part = leads.between(ends[start], ends[stop])
         at = _expanded(part.start, part.lengths)
-        values = weights[spot[at] - np.repeat(part.place + reach.first, part.lengths)]
+        values = weights[spot[at] - np.repeat(part.place + 1, part.lengths)]
         yield _block(part, range(start, stop), item[at], values, steps.n_items)
 
 
@@ -197,17 +184,17 @@ def _places(steps: Trail, reach: int) -> Rows:
 
 
 def _leads(steps: Trail, place: Rows, after: Rows, reach: Reach) -> _Leads:
-    chosen = np.arange(len(steps)) if steps.leads is None else np.flatnonzero(steps.leads)
-    chosen = chosen[np.argsort(steps.item[chosen], kind="stable")]
-    spot = place[chosen]
-    start = np.searchsorted(after, spot + reach.first, side="left")
-    stop = np.searchsorted(after, spot + reach.steps, side="right")
+    leads = np.arange(len(steps)) if steps.leads is None else np.flatnonzero(steps.leads)
+    start = np.searchsorted(after, place[leads], side="right")
+    stop = np.searchsorted(after, place[leads] + reach.steps, side="right")
+    order = np.argsort(steps.item[leads], kind="stable")
+    chosen = leads[order]
     return _Leads(
         item=steps.item[chosen],
         shopper=steps.shopper[chosen],
-        place=spot,
-        start=start.astype(np.int64),
-        lengths=(stop - start).astype(np.int64),
+        place=place[chosen],
+        start=start[order].astype(np.int64),
+        lengths=(stop - start)[order].astype(np.int64),
     )
 
 
@@ -227,20 +214,14 @@ def _block(
     lead = leads.item.astype(np.int64) - rows.start
     ends = np.concatenate([[0], np.cumsum(leads.lengths)])
     by_item = ends[np.searchsorted(lead, np.arange(len(rows) + 1))]
-    summed = _summed(values, item, by_item, n_items)
+    many = sparse.csr_matrix((values, item, by_item), shape=(len(rows), n_items))
+    found = summed(many)
     return PairBlock(
         first=rows.start,
-        support=_like(summed, summed.data.real),
-        strength=np.ascontiguousarray(summed.data.imag),
+        support=_like(found, found.data.real),
+        strength=np.ascontiguousarray(found.data.imag),
         repeats=_repeats(leads, item, lead, len(rows), n_items),
     )
-
-
-def _summed(values: npt.NDArray[Any], item: Ints, starts: Rows, n_items: int) -> sparse.csr_matrix:
-    """Entries of equal row and item added up. (A product does that without sorting.)"""
-    rows = len(starts) - 1
-    many = sparse.csr_matrix((values, item, starts), shape=(rows, n_items))
-    return (sparse.identity(rows, dtype=np.float32, format="csr") @ many).tocsr()
 
 
 def _like(matrix: sparse.csr_matrix, data: npt.NDArray[Any]) -> sparse.csr_matrix:
@@ -256,5 +237,6 @@ def _repeats(leads: _Leads, item: Ints, lead: Rows, rows: int, n_items: int) -> 
     kept = item[np.repeat(again, leads.lengths)]
     ends = np.concatenate([[0], np.cumsum(leads.lengths[again])])
     starts = ends[np.concatenate([[0], np.cumsum(times[times > 1])])]
-    cells = _summed(np.ones(len(kept), np.float32), kept, starts, n_items)
+    ones, shape = np.ones(len(kept), np.float32), (len(starts) - 1, n_items)
+    cells = summed(sparse.csr_matrix((ones, kept, starts), shape=shape))
     return beyond_first(cells, lead[begins][times > 1], rows)

@@ -7,7 +7,7 @@ neither a rule nor anybody else's business.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,14 @@ class Pairs:
     def n_items(self) -> int:
         return len(self.totals.held)
 
+    def unordered(self) -> Pairs:
+        """The same with every occasion weighing 1."""
+        held = self.totals.held
+        return Pairs(
+            blocks=tuple(replace(block, strength=None) for block in self.blocks),
+            totals=replace(self.totals, lead=held, follow=held),
+        )
+
     def lists(self, config: Config) -> RelatedLists:
         """The lists of all items."""
         return joined([lists_of(block, self.totals, config) for block in self.blocks])
@@ -115,9 +123,9 @@ def lists_of(block: PairBlock, totals: Totals, config: Config) -> RelatedLists:
     sure = np.flatnonzero(confidence >= config.confidence)
     row, item, support, confidence = row[sure], item[sure], support[sure], confidence[sure]
     chance = np.maximum(totals.held[item], 1) / max(totals.occasions, 1)
-    lead = np.maximum(totals.lead[row] + config.prior, 1e-9)
-    follow = np.maximum(totals.follow[item], 1e-9)
-    scores = entries.strength[sure] / (lead ** (1 - config.temper) * follow**config.temper)
+    lead = np.maximum(totals.lead + config.prior, 1e-9) ** (1 - config.temper)
+    follow = np.maximum(totals.follow, 1e-9) ** config.temper
+    scores = entries.strength[sure] / (lead[row] * follow[item])
     facts = {
         "support": support.astype(np.int64),
         "confidence": confidence,
@@ -208,6 +216,12 @@ def sums(row_of: Rows, rows: int) -> sparse.csr_matrix:
     starts = np.searchsorted(row_of, np.arange(rows + 1))
     ones = np.ones(len(row_of), np.float32)
     return sparse.csr_matrix((ones, np.arange(len(row_of)), starts), shape=(rows, len(row_of)))
+
+
+def summed(many: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Entries of equal row and column added up. (A product does that without sorting.)"""
+    rows = many.shape[0]
+    return (sparse.identity(rows, dtype=np.float32, format="csr") @ many).tocsr()
 
 
 def runs_of(weights: npt.NDArray[Any], size: float) -> Iterator[tuple[int, int]]:

@@ -45,8 +45,11 @@ def best_of(
     facts: Mapping[str, npt.NDArray[Any]],
     k: int,
 ) -> RelatedLists:
-    """The `k` entries of largest score of each row; of equal ones those of lower items. All (m,)."""
-    order = np.lexsort((items, -scores, rows))
+    """The `k` entries of largest score of each row; of equal ones those of lower items. All (m,).
+
+    Scores count as float32, must be finite and not negative.
+    """
+    order = _best_first(rows, items, scores)
     rows = rows[order]
     begins = changes(rows)
     lengths = np.diff(np.append(begins, len(rows)))
@@ -59,6 +62,27 @@ def best_of(
         scores=scores[order].astype(np.float32),
         facts={name: values[order] for name, values in facts.items()},
     )
+
+
+def _best_first(
+    rows: npt.NDArray[np.integer[Any]],
+    items: npt.NDArray[np.integer[Any]],
+    scores: npt.NDArray[np.floating[Any]],
+) -> npt.NDArray[np.int64]:
+    """The order by row, score (largest first) and item.
+
+    Positive floats compare as their bits do, so one number holds row and score, and is sorted at once.
+    """
+    bits = np.abs(scores.astype(np.float32)).view(np.uint32)  # -0.0 is 0.0
+    keys = (rows.astype(np.uint64) << np.uint64(32)) | ~bits
+    order = np.argsort(keys)
+    keys = keys[order]
+    equal = np.zeros(len(keys), dtype=np.bool_)
+    equal[1:] = keys[1:] == keys[:-1]
+    equal[:-1] |= equal[1:]
+    tied = np.flatnonzero(equal)
+    order[tied] = order[tied][np.lexsort((items[order[tied]], keys[tied]))]
+    return order
 
 
 def changes(*columns: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
