@@ -2,9 +2,9 @@
 
 A fixed condition ('price at_most 50') is not met by a product of which the fact is unknown; one that
 only rules something out ('brand is_not Acme') is. A condition against the page's product ('price
-within 0.2') is met where either side is unknown, and everywhere when the page has no product; but 'category same' holds
-what is on a category's own page to that category. A
-condition that makes no sense is met by nothing: what it was to keep out stays out.
+within 0.2') is met where either side is unknown, and everywhere when the page has no product; but
+'category same' holds what is on a category's own page to that category. A condition that makes no
+sense is met by nothing: what it was to keep out stays out.
 """
 
 from __future__ import annotations
