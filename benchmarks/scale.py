@@ -152,7 +152,7 @@ class Shop:
         )
         made = Vectors(
             items=id_map(list(range(1, self.items + 1))),
-            item_vectors=_clustered(self.items),
+            item_vectors=_clustered(_shelves()),
             item_biases=np.zeros(self.items, np.float32),
             shoppers=id_map([uuid.UUID(int=0)]),
             shopper_vectors=np.ones((1, DIMENSION), np.float32),
@@ -237,12 +237,23 @@ def _planned(request: Any, product: Any) -> Any:
     return plan(request, list(SPOTS), product=product, record=False)
 
 
-def _clustered(items: int) -> Any:
-    """float32 (items, DIMENSION): a thousand tastes, and every product near one of them."""
+def _shelves() -> Any:
+    """int64 (items,): the shelf each product stands on, in the order of the keys."""
+    from benchmarks.shop.models import Product
+
+    shelves = Product._default_manager.order_by("pk").values_list("category_id", flat=True)
+    return np.fromiter(shelves.iterator(), np.int64)
+
+
+def _clustered(shelves: Any) -> Any:
+    """float32 (items, DIMENSION): about a hundred products to a taste, and all of them on one shelf:
+    what is alike stands together, as where vectors are learnt with the catalogue's features."""
     rng = np.random.default_rng(11)
-    centres = rng.normal(size=(1_000, DIMENSION)).astype(np.float32)
-    found = centres[rng.integers(1_000, size=items)]
-    found += 0.4 * rng.standard_normal((items, DIMENSION), dtype=np.float32)
+    _, shelf = np.unique(shelves, return_inverse=True)
+    tastes = max(1, len(shelf) // (100 * (shelf.max() + 1)))
+    centres = rng.normal(size=(shelf.max() + 1, tastes, DIMENSION)).astype(np.float32)
+    found = centres[shelf, rng.integers(tastes, size=len(shelf))]
+    found += 0.4 * rng.standard_normal(found.shape, dtype=np.float32)
     return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 

@@ -51,15 +51,23 @@ class Ladder:
     def climb(self) -> None:
         """Fill the slate; a product that another slate of the page shows is passed over."""
         answered = self.allowance.answered
+        try:
+            self._each(self.step)
+            if self.rungs.screens:
+                self._each(self._rest)
+        except Unavailable as error:
+            self._unavailable(error)
+        self.filling.was_answered |= self.allowance.answered > answered
+
+    def _each(self, work: Callable[[Step], None]) -> None:
         for step in self.ask.steps:
             if self.filling.missing <= 0:
-                break
-            try:
-                self.step(step)
-            except Unavailable as error:
-                self._unavailable(error)
-                break
-        self.filling.was_answered |= self.allowance.answered > answered
+                return
+            work(step)
+
+    def _rest(self, step: Step) -> None:
+        if len(step.sources) == 1:
+            self._guarded(step.sources[0], partial(self.rungs.take_rest, step))
 
     def step(self, step: Step) -> None:
         """Let the sources of `step` add what they have, each unless it has been given up."""

@@ -41,6 +41,8 @@ SHOWS_BOUGHT = frozenset({"recently_viewed"}) | {
 """Sources that may offer what was bought lately."""
 OVERFETCH = 4
 """Candidates read for each tile, for eligibility to choose from."""
+SCREENED = 12
+"""The same where a placement turns down candidates for what they are."""
 LEAST_FETCH = 32
 MOST_FETCH = 200
 """More than this is asked of an exact scan instead."""
@@ -145,7 +147,8 @@ class Rungs:
     def _k(self, source: Source) -> int:
         """Candidates asked for; of like products, as many as were worked out ahead."""
         out = len(self._eligibility.excluded())
-        wanted = OVERFETCH * self.ask.limit + out * (2 if source.rung is Rung.PERSONAL else 1)
+        spare = SCREENED if self._arranging.screens else OVERFETCH
+        wanted = spare * self.ask.limit + out * (2 if source.rung is Rung.PERSONAL else 1)
         k = min(MOST_FETCH, max(LEAST_FETCH, wanted))
         run = self.shared.reader().personal
         depth = run.list_depth if run else 0
@@ -206,14 +209,27 @@ class Rungs:
 
     def serve(self, step: Step, offers: Offers) -> None:
         """Add what is offered, as far as it may be shown."""
-        arranged = self.arranged(step, offers)
-        self._take(arranged, step)
-        if step.sources[0] in VECTOR_SOURCES and len(step.sources) == 1:
-            source = SOURCES[step.sources[0]]
-            query = self._query(step.sources[0])
-            if sum(len(candidates) for _, candidates in offers) >= query.k:
-                self._widen(step, source, query)
-                self._top_up(step, source, query)
+        self._take(self.arranged(step, offers), step)
+        if not self._arranging.screens:
+            self.take_rest(step)
+
+    def take_rest(self, step: Step) -> None:
+        """What the index left out: a wider look, then exact scans of what may be shown.
+
+        Where a placement is choosy that is the last resort: such scans find much that it turns down.
+        """
+        name = step.sources[0]
+        if name not in VECTOR_SOURCES or len(step.sources) > 1 or name not in self._offers:
+            return
+        source, query = SOURCES[name], self._query(name)
+        if len(self._offers[name]) >= query.k:
+            self._widen(step, source, query)
+            self._top_up(step, source, query)
+
+    @property
+    def screens(self) -> bool:
+        """May the placement turn down candidates for what they are?"""
+        return self._arranging.screens
 
     def arranged(self, step: Step, offers: Offers) -> list[Candidate]:
         """What is offered and not left out by its key, in the order the placement wants."""
