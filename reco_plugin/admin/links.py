@@ -30,7 +30,10 @@ class ProductField(forms.CharField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            max_length=200, help_text=gettext_lazy("A key, or part of a title."), **kwargs
+            max_length=200,
+            widget=forms.TextInput({"size": 40}),
+            help_text=gettext_lazy("A key, or part of a title."),
+            **kwargs,
         )
 
     def clean(self, value: Any) -> Any:
@@ -63,8 +66,8 @@ class ManualLinkForm(forms.ModelForm):  # type: ignore[type-arg]
     """`site` is that of new rows."""
 
     site = 1
-    product = ProductField(label=gettext_lazy("product"))
-    target = ProductField(label=gettext_lazy("goes with"))
+    product = ProductField(label=gettext_lazy("Product"))
+    target = ProductField(label=gettext_lazy("Goes with"))
 
     class Meta:
         model = ManualLink

@@ -48,7 +48,7 @@ OP_NAMES: dict[str, Any] = {
     "at_most": gettext_lazy("is at most"),
     "same": gettext_lazy("is the page's product's"),
     "differs": gettext_lazy("is not the page's product's"),
-    "within": gettext_lazy("is within this share of the page's product's"),
+    "within": gettext_lazy("is the page's product's ± this share"),
     "cheaper": gettext_lazy("is below the page's product's"),
     "dearer": gettext_lazy("is above the page's product's"),
 }
@@ -74,7 +74,7 @@ class PlacementForm(forms.ModelForm):  # type: ignore[type-arg]
         Column(name="weight", label=gettext_lazy("weight"), is_number=True),
         read=row_fields.read_shares,
         tell=row_fields.tell_shares,
-        label=gettext_lazy("kinds"),
+        label=gettext_lazy("Kinds"),
         help_text=gettext_lazy(
             "Several are mixed by weight: 2 and 1 give two tiles of three to the first."
         ),
@@ -84,7 +84,7 @@ class PlacementForm(forms.ModelForm):  # type: ignore[type-arg]
         read=row_fields.read_names,
         tell=row_fields.tell_names,
         most=4,
-        label=gettext_lazy("fallback"),
+        label=gettext_lazy("Fallback"),
         help_text=gettext_lazy("Fill up what is missing, one after the other. None: show fewer."),
     )
     filters = RowsField(
@@ -97,19 +97,19 @@ class PlacementForm(forms.ModelForm):  # type: ignore[type-arg]
         Column(name="value", label=gettext_lazy("value")),
         read=row_fields.read_filters,
         tell=row_fields.tell_filters,
-        label=gettext_lazy("filters"),
+        label=gettext_lazy("Filters"),
         help_text=gettext_lazy(
             "All must hold. Several values have commas between them; 0.2 is 20 %."
         ),
     )
     must_match = NamesField(
-        label=gettext_lazy("must match"),
+        label=gettext_lazy("Must match"),
         help_text=gettext_lazy(
             "Facts in which a product must agree with the page's product, e.g. gender, age_group."
         ),
     )
     must_differ = NamesField(
-        label=gettext_lazy("must differ"),
+        label=gettext_lazy("Must differ"),
         help_text=gettext_lazy("… and in which it must not, e.g. category for what completes it."),
     )
     caps = RowsField(
@@ -117,7 +117,7 @@ class PlacementForm(forms.ModelForm):  # type: ignore[type-arg]
         Column(name="most", label=gettext_lazy("at most"), is_number=True),
         read=row_fields.read_caps,
         tell=row_fields.tell_caps,
-        label=gettext_lazy("at most of one"),
+        label=gettext_lazy("At most of one"),
         help_text=gettext_lazy("brand 2: at most two products of one brand."),
     )
 

@@ -26,7 +26,7 @@ from reco_plugin.placements import BY_SLUG, advice, exchange, read
 class PlacementAdmin(EditingAdmin):
     form = PlacementForm
     list_title = gettext_lazy("Placements")
-    list_display = ("slug", "page", "order", "kind_words", "products", "state", "origin")
+    list_display = ("slug", "state", "page", "order", "kind_words", "products", "origin")
     list_filter = (SiteFilter, "page", "is_active")
     search_fields = ("slug", "title")
     ordering = ("page", "order", "slug")

@@ -130,7 +130,9 @@ class NamesField(forms.CharField):
     """Names with commas between them ↔ a list of names."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=False, max_length=500, **kwargs)
+        super().__init__(
+            required=False, max_length=500, widget=forms.TextInput({"size": 40}), **kwargs
+        )
 
     def prepare_value(self, value: Any) -> str:
         return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
