@@ -11,6 +11,7 @@ from reco_plugin.datasets.splits import NEGATIVE
 from reco_plugin.types import EventKind
 
 Mask = npt.NDArray[np.bool_]
+Cells = npt.NDArray[np.int64]
 NEUTRAL = 0.5
 """A rating below this speaks against a product."""
 
@@ -33,16 +34,15 @@ def wanted(log: EventLog) -> Mask:
     return kept
 
 
-def _sent_back(log: EventLog, cells: npt.NDArray[np.int64]) -> Mask:
+def _sent_back(log: EventLog, cells: Cells) -> Mask:
     """Events of pairs that have a refund and no purchase that stood."""
     back = np.unique(cells[log.kind == EventKind.REFUND])
     if not len(back):
         return np.zeros(len(log), bool)
-    gone = np.setdiff1d(back, cells[stood(log)])
-    return np.asarray(np.isin(cells, gone))
+    return _among(cells, np.setdiff1d(back, cells[stood(log)]))[1]
 
 
-def _undone(log: EventLog, cells: npt.NDArray[np.int64], by: EventKind) -> Mask:
+def _undone(log: EventLog, cells: Cells, by: EventKind) -> Mask:
     """Events at or before the pair's last event of kind `by`."""
     of = log.kind == by
     pairs = np.unique(cells[of])
@@ -50,5 +50,13 @@ def _undone(log: EventLog, cells: npt.NDArray[np.int64], by: EventKind) -> Mask:
         return np.zeros(len(log), bool)
     last = np.full(len(pairs), np.iinfo(np.int64).min)
     np.maximum.at(last, np.searchsorted(pairs, cells[of]), log.at[of])
+    place, hit = _among(cells, pairs)
+    return np.asarray(hit & (log.at <= last[place]))
+
+
+def _among(cells: Cells, pairs: Cells) -> tuple[Cells, Mask]:
+    """Of each cell its place among the sorted `pairs` (anything where it is not there), and is it there?"""
+    if not len(pairs):
+        return np.zeros(len(cells), np.int64), np.zeros(len(cells), bool)
     place = np.minimum(np.searchsorted(pairs, cells), len(pairs) - 1)
-    return np.asarray((pairs[place] == cells) & (log.at <= last[place]))
+    return place, np.asarray(pairs[place] == cells)

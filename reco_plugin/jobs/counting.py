@@ -23,6 +23,8 @@ from reco_plugin.types import EventKind, Floats, Key
 
 LOOKS = (EventKind.VIEW_ITEM, EventKind.SELECT_ITEM)
 CARTS = (EventKind.ADD_TO_CART, EventKind.PURCHASE)
+LOOKED, CARTED, BOUGHT = 1, 2, 4
+"""Bits of what a shopper did about a product."""
 FEW_LOOKS = 100
 """With fewer pairs of shopper and viewed product, nothing is said of how well they sell."""
 
@@ -99,15 +101,10 @@ def trending(counting: Counting) -> ranked.Lists:
 
 def converting(counting: Counting) -> ranked.Lists:
     """What is bought by those who look; see `trainers.conversion`."""
-    kept, views = counting.kept, _views(counting)
-    looked = np.isin(kept.cells(), views)
-    funnel = Funnel(
-        viewed=_per_item(counting, views),
-        carted=counting.shoppers(looked & np.isin(kept.kind, CARTS)),
-        bought=counting.shoppers(looked & (kept.kind == EventKind.PURCHASE)),
-    )
-    if len(views) < FEW_LOOKS:
-        note = f"Only {len(views):,} views by distinct shoppers: send product_viewed from your product page."
+    funnel = _funnel(counting)
+    views = int(funnel.viewed.sum())
+    if views < FEW_LOOKS:
+        note = f"Only {views:,} views by distinct shoppers: send product_viewed from your product page."
         return counting.lists(np.zeros_like(funnel.viewed), notes=[*counting.window.notes, note])
     found = conversion(funnel)
     return counting.lists(
@@ -115,12 +112,30 @@ def converting(counting: Counting) -> ranked.Lists:
     )
 
 
-def _views(counting: Counting) -> npt.NDArray[np.int64]:
-    """Pairs of a shopper and a product they looked at, also when they took it back: that counts against."""
-    log = counting.log
-    return np.unique(log.cells()[np.isin(log.kind, LOOKS)])
+def _funnel(counting: Counting) -> Funnel:
+    """Distinct shoppers of each step. Who looked counts also when they took it back: that counts against."""
+    log, n_items = counting.log, max(1, len(counting.log.items))
+    kept = counting.window.wanted
+    did = np.where(np.isin(log.kind, LOOKS), LOOKED, 0).astype(np.uint8)
+    did |= np.where(kept & np.isin(log.kind, CARTS), CARTED, 0).astype(np.uint8)
+    did |= np.where(kept & (log.kind == EventKind.PURCHASE), BOUGHT, 0).astype(np.uint8)
+    cells, did = _by_pair(log.cells()[did > 0], did[did > 0])
+    looked = (did & LOOKED) > 0
+    steps = [
+        np.bincount(cells[looked & ((did & step) > 0)] % n_items, minlength=len(log.items))
+        for step in (LOOKED, CARTED, BOUGHT)
+    ]
+    viewed, carted, bought = (step.astype(np.float32) for step in steps)
+    return Funnel(viewed=viewed, carted=carted, bought=bought)
 
 
-def _per_item(counting: Counting, cells: npt.NDArray[np.int64]) -> Floats:
-    n_items = len(counting.log.items)
-    return np.bincount(cells % max(n_items, 1), minlength=n_items).astype(np.float32)
+def _by_pair(
+    cells: npt.NDArray[np.int64], did: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """Each cell once, and all that was done in it."""
+    if not len(cells):
+        return cells, did
+    order = np.argsort(cells, kind="stable")
+    cells, did = cells[order], did[order]
+    begins = np.flatnonzero(np.concatenate([[True], cells[1:] != cells[:-1]]))
+    return cells[begins], np.bitwise_or.reduceat(did, begins)

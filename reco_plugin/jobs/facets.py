@@ -16,7 +16,7 @@ from reco_plugin.jobs import ranked
 from reco_plugin.jobs.counting import Counting
 from reco_plugin.jobs.ranked import Listing, Lists
 from reco_plugin.models import Item
-from reco_plugin.trainers.popularity import popularity, rank
+from reco_plugin.trainers.popularity import distinct, popularity, rank
 from reco_plugin.types import IdMap, Key
 
 Rows: TypeAlias = npt.NDArray[np.int64]
@@ -73,7 +73,7 @@ class _Pairs:
     @classmethod
     def of(cls, counting: Counting, named: Mapping[Key, Sequence[str]]) -> _Pairs:
         names, starts, values = _table(counting.log.items, named)
-        cells = np.unique(counting.kept.cells()) if len(counting.kept) else np.zeros(0, np.int64)
+        cells = distinct(counting.kept.cells())
         shopper, item = np.divmod(cells, max(1, len(counting.log.items)))
         order = np.argsort(item, kind="stable")
         shopper, item = shopper[order], item[order]
