@@ -28,6 +28,19 @@ def checks_lines() -> Iterator[str]:
             yield re.sub(r"\b(reco\.[EW]\d{3})\b", r"`\1`", line)
 
 
+def placements_lines() -> Iterator[str]:
+    from reco_plugin.placements import PRESETS
+
+    yield from ("| page | placement | kinds | fallback | most |", "|---|---|---|---|---|")
+    for spec in PRESETS:
+        kinds = ", ".join(
+            f"`{share.kind}`" + (f" × {share.weight:g}" if share.weight != 1 else "")
+            for share in spec.kinds
+        )
+        fallback = ", ".join(f"`{kind}`" for kind in spec.fallback) or "–"
+        yield f"| {spec.page} | `{spec.slug}` | {kinds} | {fallback} | {spec.max_items} |"
+
+
 def command_lines(name: str) -> Iterator[str]:
     command = import_module(f"reco_plugin.management.commands.{name}").Command()
     parser = command.create_parser("manage.py", name)
@@ -82,6 +95,11 @@ class ChecksDirective(Table):
         return list(checks_lines())
 
 
+class PlacementsDirective(Table):
+    def lines(self) -> list[str]:
+        return list(placements_lines())
+
+
 class CommandDirective(Table):
     required_arguments = 1
 
@@ -110,5 +128,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     set_up_django()
     app.add_directive("settings", SettingsDirective)
     app.add_directive("checks", ChecksDirective)
+    app.add_directive("placements", PlacementsDirective)
     app.add_directive("command", CommandDirective)
     return {"parallel_read_safe": True}

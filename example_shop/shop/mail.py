@@ -35,4 +35,4 @@ def content(order: Order, shopper: Shopper | None) -> dict[str, Any]:
     """No request: the links must work elsewhere, and nobody has seen the products yet."""
     lines = list(order.lines.select_related("product"))
     bought = [line.product.canonical for line in lines if line.product]
-    return {"order": order, "lines": lines, "bought": bought, "shopper": shopper}
+    return {"order": order, "lines": lines, "bought": bought, "shopper": shopper, "currency": "£"}

@@ -64,6 +64,7 @@ _PRODUCT = (
         max_items=4,
         must_match=GUARDS,
         must_differ=("category",),
+        caps={"category": 2},
         fallback=("bought_bought",),
     ),
     _spec("product_similar", 20, "similar", must_match=("category", *GUARDS), diversity=0.1),

@@ -48,7 +48,10 @@ def _answers(url: str) -> bool:
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of the running demo shop on its generated catalogue."""
+    """URL of the running demo shop on its generated catalogue; SHOP_URL names one that runs already."""
+    if running := os.environ.get("SHOP_URL"):
+        yield running
+        return
     home, port = tmp_path_factory.mktemp("demo"), _free_port()
     scale = os.environ.get("DEMO_SCALE", "normal")
     log = home / "demo.log"
