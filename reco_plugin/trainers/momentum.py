@@ -37,9 +37,6 @@ ENOUGH = 10
 """Items that should be found to trend."""
 WORTH = (5.0, 20.0)
 """Shoppers that the prior counts as: it is to hold back small numbers, not what stands out."""
-SURELY = 0.2
-"""Of 0.05 to 0.25 on a log of orders the least that fills a list of one day; what it lists rises on as far
-as what any of them lists."""
 FEWEST = 2
 """Shoppers who make a trend."""
 
@@ -111,7 +108,7 @@ def rising(recent: Floats, baseline: Floats) -> Floats:
     if prior is None:  # nothing to compare with, or nobody came
         return scores
     seen = np.flatnonzero(recent >= FEWEST)
-    share = rates.surely(recent[seen], recent[seen] + baseline[seen], prior, SURELY)
+    share = rates.surely(recent[seen], recent[seen] + baseline[seen], prior)
     growth = _odds(share) / _odds(prior.mean)
     scores[seen] = recent[seen] * np.maximum(1 - 1 / np.maximum(growth, 1e-12), 0)
     return scores

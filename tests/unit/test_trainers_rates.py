@@ -78,7 +78,7 @@ def test_the_bound_of_both_steps_is_that_of_their_product():
     random = np.random.default_rng(5)
     low = rates.both((20.0, 80.0), (30.0, 40.0))
     drawn = random.beta(20, 80, 200_000) * random.beta(30, 40, 200_000)
-    assert low == pytest.approx(np.quantile(drawn, 0.05), rel=0.02)
+    assert low == pytest.approx(np.quantile(drawn, rates.SURELY), rel=0.02)
 
 
 # --- momentum ------------------------------------------------------------------------------------
@@ -194,3 +194,23 @@ def test_a_rate_lies_within_0_and_1(shop):
     scores = conversion(Funnel(viewed=viewed, carted=carted, bought=bought)).scores
     assert ((scores >= 0) & (scores <= 1)).all()
     assert not scores[viewed == 0].any()
+
+
+def test_planted_rates_are_found_where_raw_shares_are_misled():
+    found = np.asarray([_planted(np.random.default_rng(seed)) for seed in range(8)]).mean(axis=0)
+    of_ours, of_raw, of_popular, best = found.tolist()
+    assert of_ours > 1.08 * of_raw
+    assert of_ours > 1.5 * of_popular
+    assert of_ours > 0.48 * best
+
+
+def _planted(random):
+    """Mean true rate of the best twenty by our bound, by the raw share, by views, and at all."""
+    viewed = np.maximum(1, 400 / np.arange(1, 1_501) ** 0.8).astype(np.int64)
+    to_cart, to_buy = random.beta(4, 36, 1_500), random.beta(8, 12, 1_500)
+    carted = random.binomial(viewed, to_cart)
+    bought = random.binomial(carted, to_buy)
+    funnel = Funnel(viewed=numbers(*viewed), carted=numbers(*carted), bought=numbers(*bought))
+    true = to_cart * to_buy
+    orders = (conversion(funnel).scores, bought / viewed, viewed, true)
+    return [true[np.argsort(-scores, kind="stable")[:20]].mean() for scores in orders]
