@@ -214,7 +214,13 @@ class Catalog:
         return _finite(self.value(product, "price"))
 
     def get_list_price(self, product: Any) -> float | None:
-        """The price before a reduction as a finite number, or None."""
+        """The price before a reduction as a finite number, or None.
+
+        It is in the same money as the price: where that is worked out by a `get_price` of the shop's own, no
+        field is taken for it unless `list_price` names it.
+        """
+        if not self.list_price and type(self).get_price is not Catalog.get_price:
+            return None
         return _finite(self.value(product, "list_price"))
 
     def on_sale(self, product: Any) -> bool:

@@ -167,3 +167,27 @@ def test_one_price_is_no_list_price(shop):
         catalog = Catalog()
         catalog.model = Regular
         assert not catalog.on_sale(Regular(regular_price="3"))
+
+
+def test_a_price_in_another_coin_is_not_beside_a_guessed_list_price():
+    """A price worked out of cents, beside a column of cents: nothing would cost as much as its list price."""
+    with isolate_apps("testapp"):
+
+        class Coins(models.Model):
+            price = models.IntegerField()
+            list_price = models.IntegerField(null=True)
+
+            class Meta:
+                app_label = "testapp"
+
+        class Shop(Catalog):
+            def get_price(self, product: Any) -> float:
+                return float(product.price / 100)
+
+        class Told(Shop):
+            list_price = "list_price"
+
+        product = Coins(price=500, list_price=500)
+        for catalog, before in ((Shop(), None), (Told(), 500.0), (Catalog(), 500.0)):
+            catalog.model = Coins
+            assert catalog.get_list_price(product) == before

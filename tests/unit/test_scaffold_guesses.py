@@ -271,3 +271,30 @@ def test_prices_in_several_currencies_want_a_look(place):
     (found,) = (guess for guess in drawn.guesses if guess.subject == "product.price")
     assert (found.sure, found.found) == ("unsure", "prices.amount")
     assert "in ANY currency: add a condition on row.currency" in drawn.source
+
+
+@pytest.mark.parametrize(
+    ("fields", "written"),
+    [
+        (
+            {"price": models.FloatField(), "compare_at_price": models.FloatField(null=True)},
+            'list_price = "compare_at_price"',
+        ),
+        (
+            {
+                "price_cents": models.IntegerField(),
+                "old_price_cents": models.IntegerField(null=True),
+            },
+            "cents = product.old_price_cents",
+        ),
+        ({"price": models.FloatField(), "old_price": models.IntegerField(null=True)}, ""),
+        ({"regular_price": models.FloatField()}, ""),
+    ],
+)
+def test_a_price_before_a_reduction_is_of_the_same_money(place, fields, written):
+    with isolate_apps("testapp"):
+        drawn = scaffold.draft(model("Goods", fields))
+    found = {guess.subject for guess in drawn.guesses}
+    assert ("product.list_price" in found) == bool(written)
+    assert written in drawn.source
+    assert written or "list_price" not in drawn.source

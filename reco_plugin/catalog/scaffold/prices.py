@@ -21,7 +21,8 @@ from reco_plugin.catalog.scaffold.words import tokens
 def draw_price(sketch: Sketch, links: list[Link]) -> None:
     found = pick(sketch.product, (*words.PRICE, *words.CENTS), is_number, words.NOT_THE_PRICE)
     if found:
-        return _own(sketch, found)
+        _own(sketch, found)
+        return _before(sketch, found)
     if name := computed(sketch.product, (*words.PRICE, "get_price")):
         sketch.set_path("price", name)
         return sketch.say("product.price", name, "likely", "worked out by the product")
@@ -51,6 +52,26 @@ def _own(sketch: Sketch, found: Picked) -> None:
         )
     sketch.set_path("price", found.name)
     return sketch.say("product.price", found.name, found.sure, "", found.others)
+
+
+def _before(sketch: Sketch, price: Picked) -> None:
+    """The price before a reduction, where there is one in the same kind of money."""
+    found = pick(sketch.product, words.LIST_PRICE, is_number)
+    if found is None or found.name == price.name or _kind(found) != _kind(price):
+        return
+    if is_cents(found.field):
+        sketch.methods["get_list_price"] = (
+            "    def get_list_price(self, product):\n"
+            f"        cents = product.{found.name}\n"
+            "        return None if cents is None else cents / 100\n"
+        )
+    else:
+        sketch.set_path("list_price", found.name + (".amount" if is_money(found.field) else ""))
+    sketch.say("product.list_price", found.name, "likely", "the price before a reduction")
+
+
+def _kind(price: Picked) -> tuple[bool, bool, bool]:
+    return is_cents(price.field), is_money(price.field), is_integer(price.field)
 
 
 def _of_row(link: Link) -> Picked | None:

@@ -14,6 +14,8 @@ PRICE = ("price", "unit_price", "base_price", "regular_price", "sale_price", "pr
          "price_gross", "price_amount", "selling_price", "current_price", "amount")  # fmt: skip
 NOT_THE_PRICE = frozenset(("cost", "old", "previous", "compare", "rrp", "msrp", "purchase", "wholesale",
                            "currency", "changed", "discount", "discounted", "shipping", "tax", "retail"))  # fmt: skip
+LIST_PRICE = ("list_price", "was_price", "compare_at_price", "rrp", "msrp", "original_price", "old_price",
+              "price_before", "previous_price", "regular_price")  # fmt: skip
 CENTS = frozenset(("cent", "cents", "pence", "pennies", "minor", "ct", "ore", "centimes", "rappen"))
 CATEGORY = ("category", "categories", "main_category", "primary_category", "section", "sections",
             "department", "shelf", "shelves", "genre", "genres", "taxon", "taxons", "collection",

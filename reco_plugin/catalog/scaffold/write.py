@@ -9,7 +9,7 @@ from reco_plugin.catalog.scaffold.fields import fields_of
 from reco_plugin.catalog.scaffold.sketch import Sketch
 
 ORDER = (
-    "model", "product", "quantity", "title", "description", "brand", "price", "currency", "category",
+    "model", "product", "quantity", "title", "description", "brand", "price", "list_price", "currency", "category",
     "category_parent", "tags", "group", "image", "available_since", "attributes", "prefetch_related",
     "order", "user", "visitor", "guest", "status", "placed_at", "changed_at", "paid", "cancelled",
     "refunded",
