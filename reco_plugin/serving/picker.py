@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from django.core.signals import setting_changed
 from django.http import HttpRequest
@@ -13,9 +15,12 @@ from django.http import HttpRequest
 from reco_plugin import backends, conf
 from reco_plugin.capture import interests
 from reco_plugin.capture.identity import identify
+from reco_plugin.catalog import Catalog
 from reco_plugin.catalog.base import SEPARATOR
 from reco_plugin.models import ActiveRun, Item, RankedList
+from reco_plugin.serving.keys import key_of
 from reco_plugin.serving.reads import bounded
+from reco_plugin.types import Key
 
 RUNS = {"categories": "category", "brands": "brand"}
 """Kinds of run that rank the values of a facet."""
@@ -26,6 +31,10 @@ SAMPLE = 2_000
 DEPTH = 2
 """Levels of categories on offer."""
 MOST = 100
+PICTURES = 4
+"""Products of a box that its picture is chosen from."""
+
+logger = logging.getLogger(__name__)
 
 Offers = Mapping[str, Sequence[str]]
 
@@ -42,6 +51,8 @@ class Option:
     context: str
     """What tells it from another of the same label: the categories above it."""
     is_chosen: bool
+    image: str = ""
+    """Of a product that sells there, where pictures were asked for."""
 
     @property
     def key(self) -> str:
@@ -49,11 +60,13 @@ class Option:
         return f"{self.facet}:{self.value}"
 
 
-def options(request: HttpRequest, limit: int = 12) -> dict[str, list[Option]] | None:
+def options(
+    request: HttpRequest, limit: int = 12, *, pictures: bool = False
+) -> dict[str, list[Option]] | None:
     """Up to `limit` boxes per facet, and those that are ticked; None where nobody may be recognised.
 
-    Two or three short reads within RECO_STATEMENT_TIMEOUT_MS; what is on offer is remembered. Raises
-    django.db.Error, and Unavailable when the database is down.
+    One short read within RECO_STATEMENT_TIMEOUT_MS, and two for `pictures`; what is on offer is
+    remembered. Raises django.db.Error, and Unavailable when the database is down.
     """
     shopper = identify(request)
     if shopper is None:
@@ -62,7 +75,10 @@ def options(request: HttpRequest, limit: int = 12) -> dict[str, list[Option]] | 
     with bounded(conf.settings.DATABASE, conf.settings.STATEMENT_TIMEOUT_MS):
         chosen = interests.of(shopper, site)
         found = offers(site)
-    return {facet: _boxes(facet, found.get(facet, ()), chosen, limit) for facet in interests.FACETS}
+        boxes = {
+            facet: _boxes(facet, found.get(facet, ()), chosen, limit) for facet in interests.FACETS
+        }
+        return _pictured(boxes, site, request) if pictures else boxes
 
 
 def offers(site: int) -> Offers:
@@ -95,6 +111,58 @@ def _boxes(
 def _option(facet: str, value: str, is_chosen: bool) -> Option:
     above, _, name = value.rpartition(SEPARATOR) if facet == "category" else ("", "", value)
     return Option(facet=facet, value=value, label=name, context=above, is_chosen=is_chosen)
+
+
+def _pictured(
+    boxes: dict[str, list[Option]], site: int, request: HttpRequest
+) -> dict[str, list[Option]]:
+    """Each with the picture of its most popular product that may be shown now and stands for no other."""
+    catalog, using = backends.catalog(), conf.settings.DATABASE
+    keys = _best_sellers(boxes, site, using)
+    wanted = {key for found in keys.values() for key in found}
+    products = catalog.products().using(using).filter(pk__in=wanted)
+    shown = {each.pk: _image(catalog, each) for each in catalog.eligible(products, request)}
+    free = {key for key, image in shown.items() if image}
+    made: dict[str, list[Option]] = {}
+    for facet, found in boxes.items():
+        made[facet] = []
+        for option in found:
+            key = next((key for key in keys.get(_segment(option), ()) if key in free), None)
+            free.discard(key)
+            made[facet].append(replace(option, image=shown.get(key, "")))
+    return made
+
+
+def _image(catalog: Catalog, product: Any) -> str:
+    """'' for a product whose file is lost: the others have theirs."""
+    try:
+        return catalog.image_url(product)
+    except Exception:
+        if conf.settings.DEBUG_RAISE:
+            raise
+        logger.exception("Product %s has no picture that can be shown", product.pk)
+        return ""
+
+
+def _best_sellers(
+    boxes: Mapping[str, Sequence[Option]], site: int, using: str
+) -> dict[str, list[Key]]:
+    """The first products of the popular list of each box."""
+    live = ActiveRun.objects.using(using).filter(site=site, kind="popular").values("run_id")
+    segments = [_segment(option) for found in boxes.values() for option in found]
+    rows = RankedList.objects.using(using).filter(run__in=live, segment__in=segments)
+    model = backends.catalog().model
+    return {
+        segment: [
+            key for key in (key_of(model, text) for text in keys[:PICTURES]) if key is not None
+        ]
+        for segment, keys in rows.values_list("segment", "keys")
+    }
+
+
+def _segment(option: Option) -> str:
+    """As ranked lists call it."""
+    return option.value if option.facet == "category" else option.key
 
 
 def _ranked(site: int, using: str) -> dict[str, list[str]]:

@@ -23,12 +23,17 @@ TEMPLATE = "reco/interests.html"
 
 @register.simple_tag(takes_context=True)
 def reco_interests(
-    context: template.Context, limit: int = 12, title: str = "", template: str = TEMPLATE
+    context: template.Context,
+    limit: int = 12,
+    title: str = "",
+    template: str = TEMPLATE,
+    pictures: bool = False,
 ) -> str:
     """A form of brands and categories to tick, which works without JavaScript.
 
         {% reco_interests %}
         {% reco_interests limit=20 title="What do you like?" template="shop/picker.html" %}
+        {% reco_interests pictures=True %}   with the picture of a product that sells there
 
     Renders nothing where the shopper may not be recognised, in e-mails, for robots, without
     `reco_plugin.urls`, and where there is nothing to choose from.
@@ -38,7 +43,7 @@ def reco_interests(
         return ""
     try:
         with savepoint(conf.settings.DATABASE):
-            found = picker.options(request, limit)
+            found = picker.options(request, limit, pictures=pictures)
         return _rendered(request, found, title, template) if found and any(found.values()) else ""
     except NoReverseMatch:
         logger.debug("reco_plugin.urls is not included: nobody can say what they like")

@@ -13,7 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.urls import path
-from testapp.models import Customer
+from testapp.models import Customer, Product
+from testapp.reco import TestCatalog
 from testapp.urls import urlpatterns as shop_urls
 
 from reco_plugin import clock
@@ -261,6 +262,44 @@ def test_the_form_asks_the_database_little(client, products, django_assert_max_n
         client.get("/page/")
 
 
+def test_pictures_are_of_products_that_may_be_shown_each_once(products, monkeypatch):
+    monkeypatch.setattr(TestCatalog, "image_url", lambda self, product: f"/{product.label}.webp")
+    shop = ss.Shop(products=products)
+    ss.rank(
+        shop,
+        {"": [0, 1, 2, 3], "Women": [0, 1], "Women > Shoes": [0], "Men": [3], "brand:Acme": [1, 0]},
+    )
+    products[3].hidden = True
+    products[3].save()
+    found = picker.options(request_of(uuid.uuid4()), 12, pictures=True)
+    assert found is not None
+    images = {option.key: option.image for each in found.values() for option in each}
+    assert images["category:Women"] == "/Thing 0.webp"
+    assert images["category:Women > Shoes"] == ""  # its only one stands for another
+    assert images["category:Men"] == ""  # its only one is hidden
+    assert images["brand:Acme"] == "/Thing 1.webp"
+
+
+def test_a_picture_that_is_lost_costs_nothing_but_itself(products, monkeypatch, caplog):
+    def lost(self: TestCatalog, product: Product) -> str:
+        if product.label == "Thing 0":
+            raise ValueError("no file")
+        return f"/{product.label}.webp"
+
+    monkeypatch.setattr(TestCatalog, "image_url", lost)
+    ss.rank(ss.Shop(products=products), {"Women": [0, 1], "": [0, 1]})
+    found = picker.options(request_of(uuid.uuid4()), 12, pictures=True)
+    assert found is not None
+    assert {option.image for option in found["category"]} == {"", "/Thing 1.webp"}
+    assert "no picture" in caplog.text
+
+
+def test_without_pictures_none_is_looked_for(products):
+    plain = picker.options(request_of(uuid.uuid4()), 12)
+    assert plain is not None
+    assert not any(option.image for each in plain.values() for option in each)
+
+
 @pytest.mark.parametrize(
     "elsewhere", ["https://evil.example/", "//evil.example", "javascript:x", ""]
 )
@@ -293,7 +332,7 @@ def test_nothing_is_shown_to_whom_may_not_be_recognised(client, products, settin
 
 
 def test_a_failure_leaves_the_page_without_it(client, products, monkeypatch, caplog):
-    def fail(request: HttpRequest, limit: int) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("bug")
 
     monkeypatch.setattr(picker, "options", fail)
