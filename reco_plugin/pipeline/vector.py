@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from reco_plugin import conf
-from reco_plugin.datasets.weights import EventWeights
+from reco_plugin.datasets.weights import KINDS, EventWeights
 from reco_plugin.stores.base import History, PastEvent
 from reco_plugin.trainers.foldin import RECENCY, fold_in, mean_norm
 from reco_plugin.types import EventKind, Floats, Key
@@ -20,8 +19,7 @@ TURNED_DOWN = frozenset({EventKind.REFUND, EventKind.DISMISS_ITEM})
 """Kinds after which nothing that the shopper did before speaks for the product any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
+class _Told(NamedTuple):
     """What one event tells."""
 
     vector: Floats
@@ -94,27 +92,30 @@ def _told(
     now: dt.datetime | None,
 ) -> Iterator[_Told]:
     """The events that tell something, newest first, and how much each counts."""
-    half_life = conf.settings.HALF_LIFE_DAYS
+    half_life, by_kind = conf.settings.HALF_LIFE_DAYS, _by_kind(weights)
     place, newest = 0, now
     refused: dict[Key, dt.datetime] = {}
     for event in events:
-        weight = _weight(event.kind, weights)
-        if event.vector is not None and weight:
+        weight = by_kind[event.kind]
+        if weight and event.vector is not None:
             newest = newest or event.occurred_at
             strength = weight * recency**place * _decay(newest - event.occurred_at, half_life)
-            undone_at = refused.get(event.key) if weight > 0 else None
+            undone_at = refused.get(event.key) if refused and weight > 0 else None
             yield _Told(event.vector, strength, event.occurred_at, undone_at)
             place += 1
-        if event.kind in TURNED_DOWN:
+        if weight <= 0 and event.kind in TURNED_DOWN:
             refused.setdefault(event.key, event.occurred_at)
 
 
-def _weight(kind: EventKind, weights: Mapping[EventKind, float]) -> float:
-    """A refund, which in training only cancels, says as much as taking a product out of the cart."""
-    weight = weights.get(kind, 0.0)
-    if kind is EventKind.REFUND and not weight:
-        return min(0.0, weights.get(EventKind.REMOVE_FROM_CART, 0.0))
-    return weight
+def _by_kind(weights: Mapping[EventKind, float]) -> list[float]:
+    """Weights by the kind's number. A refund that has none, since in training it only cancels, says as
+    much as taking a product out of the cart."""
+    found = [0.0] * KINDS
+    for kind, weight in weights.items():
+        found[kind] = weight
+    if not found[EventKind.REFUND]:
+        found[EventKind.REFUND] = min(0.0, found[EventKind.REMOVE_FROM_CART])
+    return found
 
 
 def _decay(age: dt.timedelta, half_life: float) -> float:
