@@ -14,7 +14,7 @@ from django.utils import timezone
 from servingshop import Shop
 from testapp.models import Product
 
-from reco_plugin import backends
+from reco_plugin import backends, recommend
 from reco_plugin.jobs import newborn, newcomers
 from reco_plugin.jobs.artefacts import Artefact
 from reco_plugin.jobs.publish import handle
@@ -22,8 +22,9 @@ from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.running.tick import tick
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.models import Item, Job, JobLog, Neighbours, Outcome
+from reco_plugin.serving import pointers
 from reco_plugin.stores import keys as shop_keys
-from reco_plugin.types import id_map
+from reco_plugin.types import Rung, id_map
 
 pytestmark = pytest.mark.django_db
 
@@ -190,3 +191,19 @@ def test_a_product_that_cannot_be_read_is_left_for_the_sync_to_tell_of(shop, mon
     born()
     assert done() == {}
     assert sync_items(dry_run=True).failed == 31
+
+
+def test_a_product_saved_is_recommended_after_one_tick(shop):
+    """In new arrivals, beside what is like it, and with products like it on its own page."""
+    done("sync_items")
+    done("score")
+    Item.objects.update(available_since=timezone.now() - dt.timedelta(days=400))
+    product = born(born=timezone.now().date())
+    tick()
+    pointers.forget()
+    assert [item.key for item in recommend("new_arrivals", limit=4)] == [product.pk]
+    beside = recommend("similar", product=shop.products[10], limit=3)
+    assert product.pk in [item.key for item in beside]
+    own = recommend("similar", product=product, limit=3)
+    assert own.rung is Rung.CONTEXTUAL
+    assert len(own) == 3
