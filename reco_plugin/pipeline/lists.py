@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connections
+from django.db.models import Q
 
 from reco_plugin import clock, conf
 from reco_plugin.models import Interaction, Item, ManualLink, Neighbours, RankedList, Related
@@ -136,21 +137,59 @@ def newest(
     return [(key, clock.aware(at) or now, tuple(paths or ())) for key, at, paths in found if at]
 
 
+def events(shopper: uuid.UUID, limit: int, *, site: int, using: str) -> tuple[PastEvent, ...]:
+    """The newest `limit` events of a shopper, without vectors."""
+    return _events(Q(), shopper, limit, site, using)
+
+
 def purchases(shopper: uuid.UUID, limit: int, *, site: int, using: str) -> tuple[PastEvent, ...]:
-    """The newest `limit` purchases of a shopper."""
-    rows = Interaction.objects.using(using).filter(
-        site=site, shopper=shopper, kind=EventKind.PURCHASE, product__isnull=False
-    )
-    newest_first = rows.order_by("-occurred_at", "-pk").values_list("product_id", "occurred_at")
+    """Of a shopper's newest `limit` purchases and returns the purchases of what they kept: a product
+    that was sent back since it was bought last is not among them."""
+    kinds = Q(kind__in=[EventKind.PURCHASE, EventKind.REFUND])
+    found = _events(kinds, shopper, limit, site, using)
+    last: dict[Key, EventKind] = {}
+    for event in found:
+        last.setdefault(event.key, event.kind)
     return tuple(
-        PastEvent(
-            key=key,
-            kind=EventKind.PURCHASE,
-            occurred_at=clock.aware(at) or at,
-            vector=None,
-        )
-        for key, at in newest_first[:limit]
+        event
+        for event in found
+        if event.kind is EventKind.PURCHASE and last[event.key] is EventKind.PURCHASE
     )
+
+
+def _events(
+    which: Q, shopper: uuid.UUID, limit: int, site: int, using: str
+) -> tuple[PastEvent, ...]:
+    rows = Interaction.objects.using(using).filter(
+        which, site=site, shopper=shopper, product__isnull=False
+    )
+    newest_first = rows.order_by("-occurred_at", "-pk")
+    columns = newest_first.values_list("product_id", "kind", "occurred_at")
+    return tuple(
+        PastEvent(key=key, kind=EventKind(kind), occurred_at=clock.aware(at) or at, vector=None)
+        for key, kind, at in columns[:limit]
+    )
+
+
+def left_out(
+    shopper: uuid.UUID, since: dt.datetime | None, limit: int, *, site: int, using: str
+) -> list[tuple[Key, EventKind]]:
+    """What a shopper bought after `since` (never, where it is None) or dismissed, `limit` at most."""
+    sql = (
+        f"SELECT DISTINCT product_id, kind FROM {Interaction._meta.db_table} "  # noqa: S608
+        "WHERE site = %s AND shopper = %s AND kind IN (%s, %s) AND product_id IS NOT NULL "
+        "AND (kind = %s OR occurred_at >= %s) LIMIT %s"
+    )
+    connection = connections[using]
+    own = Interaction._meta.get_field("shopper").get_db_prep_value(shopper, connection)
+    moment = connection.ops.adapt_datetimefield_value(since or clock.now())
+    bought, dismissed = EventKind.PURCHASE.value, EventKind.DISMISS_ITEM.value
+    params = [site, own, bought, dismissed, dismissed, moment, limit]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        rows = cursor.fetchall()
+    to_key = shop_keys.reader(using)
+    return [(to_key(key), EventKind(kind)) for key, kind in rows]
 
 
 @lru_cache(maxsize=32)

@@ -19,7 +19,7 @@ from reco_plugin.pipeline import lists
 from reco_plugin.retrieval import Lookup, Nearest, Neighbours, Ranked
 from reco_plugin.retrieval.base import Answers, Linked, Newest, Related
 from reco_plugin.stores.base import Handle, History, PastEvent, Scored, Store, Within
-from reco_plugin.types import Key
+from reco_plugin.types import EventKind, Key
 
 DAY = 86_400.0
 LISTS: tuple[type[Lookup], ...] = (Ranked, Related, Linked, Newest)
@@ -74,15 +74,21 @@ class Reader:
         self._broken: dict[type[Lookup], Exception] = {}
 
     def history(self, shopper: uuid.UUID, limit: int) -> History:
-        """The shopper's newest events, with vectors of the live personal run."""
-        if self.store is None:
-            return History(events=(), vector=None)
-        handle = self.personal.handle if self.personal else None
-        return self.store.history(handle, shopper, limit)
+        """The shopper's newest events, with vectors of the live personal run where there is one."""
+        if self.store is None or self.personal is None:
+            events = lists.events(shopper, limit, site=self._site, using=self._using)
+            return History(events=events, vector=None)
+        return self.store.history(self.personal.handle, shopper, limit)
 
     def purchases(self, shopper: uuid.UUID, limit: int) -> tuple[PastEvent, ...]:
         """The shopper's newest purchases, however long ago; without vectors."""
         return lists.purchases(shopper, limit, site=self._site, using=self._using)
+
+    def left_out(
+        self, shopper: uuid.UUID, since: dt.datetime | None, limit: int
+    ) -> list[tuple[Key, EventKind]]:
+        """What the shopper bought after `since` or dismissed, however long ago."""
+        return lists.left_out(shopper, since, limit, site=self._site, using=self._using)
 
     def run_of(self, lookup: Lookup) -> LiveRun | None:
         """The live run that answers `lookup`; None where none does, or none is needed."""

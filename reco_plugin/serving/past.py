@@ -17,6 +17,8 @@ class Past:
     history: History
     whole: bool
     """Nothing older is known of this shopper: `dismissed` and `bought` are complete."""
+    older: tuple[tuple[Key, EventKind], ...] = ()
+    """What was bought lately or dismissed before the events of `history`."""
 
     def vector(self, run: LiveRun, now: dt.datetime) -> Floats | None:
         """(d,), or None when no event tells what the shopper likes."""
@@ -36,8 +38,9 @@ class Past:
         return frozenset() if since is None else self._of(EventKind.PURCHASE, since)
 
     def _of(self, kind: EventKind, since: dt.datetime | None) -> frozenset[Key]:
-        return frozenset(
+        newer = (
             event.key
             for event in self.history.events
             if event.kind is kind and (since is None or event.occurred_at >= since)
         )
+        return frozenset(newer).union(key for key, found in self.older if found is kind)

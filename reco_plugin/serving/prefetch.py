@@ -7,6 +7,7 @@ What cannot be read here is told to whoever needs it; nobody tries it again on t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from types import MappingProxyType
 
@@ -16,7 +17,7 @@ from reco_plugin import conf
 from reco_plugin.breaker import State, breaker
 from reco_plugin.exceptions import StoreError
 from reco_plugin.outages import is_outage
-from reco_plugin.retrieval import Lookup, Nearest, Neighbours
+from reco_plugin.retrieval import SOURCES, Lookup, Nearest, Neighbours
 from reco_plugin.serving.arranging import Wanted
 from reco_plugin.serving.ladder import Ladder
 from reco_plugin.serving.reads import Allowance, Unavailable, bounded, is_lost
@@ -50,16 +51,29 @@ class _Prefetch:
             turns = self._offered()
             self._read_material(turns)
             self._read_live(turns)
-        except Unavailable:
+        except (Unavailable, _Aborted):
             pass  # each slate will find out, and say so
         for ladder in self._ladders:
             ladder.filling.was_answered = self._allowance.answered > 0
 
     def _about_the_page(self) -> None:
-        names = [(ladder, name) for ladder in self._ladders for name in ladder.ask.steps[0].sources]
-        if any(ladder.rungs.looks_back(name) for ladder, name in names):
+        """The shopper's past, and the page's product where something is looked up by its category."""
+        firsts = [(ladder, ladder.ask.steps[0]) for ladder in self._ladders]
+        looking_back = [
+            name
+            for ladder, step in firsts
+            for name in step.sources
+            if ladder.rungs.looks_back(name)
+        ]
+        if looking_back:
             self._once("past", [None], lambda _: self._shared.read_past())
-        anchors = [key for ladder in self._ladders for key in ladder.rungs.nearby()]
+            self._try(self._shared.complete_past)
+        for name in looking_back:
+            self._try(partial(self._shared.read_for, SOURCES[name].goes_by))
+        self._read_nearby(firsts)
+
+    def _read_nearby(self, turns: Iterable[Turn]) -> None:
+        anchors = [key for ladder, step in turns for key in ladder.rungs.nearby(step)]
         self._once("facts", anchors, self._shared.facts)
 
     # --- candidates ----------------------------------------------------------------------------
@@ -72,17 +86,21 @@ class _Prefetch:
         while wave:
             self._look_up(wave, eager=not turns)
             turns += wave
-            wave = [turn for ladder, step in wave for turn in self._next(ladder, step)]
+            following = [turn for ladder, step in wave for turn in self._next(ladder, step)]
+            self._read_nearby(following)
+            wave = [turn for turn in following if self._is_ready(*turn)]
         return turns
 
     def _next(self, ladder: Ladder, step: Step) -> Iterable[Turn]:
-        """The next step, where it is needed and nothing but lists has to be read for it."""
+        """The next step, where it is needed."""
         steps = ladder.ask.steps
         at = steps.index(step) + 1
-        if at == len(steps) or ladder.rungs.has_enough(steps[:at]):
-            return
-        if all(ladder.rungs.is_ready(name) for name in steps[at].sources):
+        if at < len(steps) and not ladder.rungs.has_enough(steps[:at]):
             yield ladder, steps[at]
+
+    def _is_ready(self, ladder: Ladder, step: Step) -> bool:
+        """Does it want nothing but lists? The ladder itself sees to others, should it come to that."""
+        return all(ladder.rungs.is_ready(name) for name in step.sources)
 
     def _look_up(self, wave: Sequence[Turn], *, eager: bool) -> None:
         """Read what `wave` looks up, merged; `eager`, with the lists of what may fill up later."""
@@ -95,11 +113,12 @@ class _Prefetch:
                 of_store += _of_store(found, ahead=is_sparing(name))
             if eager:
                 asked += [*ladder.rungs.news(), *self._later(ladder)]
-        self._read_lists(asked)
-        self._read_store(of_store)
+        self._read_lists(list(dict.fromkeys(asked)))
+        self._read_store(list(dict.fromkeys(of_store)))
         for ladder, step in wave:
             for name in step.sources:
-                self._try(partial(ladder.rungs.offer, name))
+                reads = getattr(SOURCES[name], "by_taste", False)
+                self._try(partial(ladder.rungs.offer, name), reads=reads)
 
     def _later(self, ladder: Ladder) -> list[Lookup]:
         names = [name for step in ladder.ask.steps[1:] for name in step.sources]
@@ -108,7 +127,7 @@ class _Prefetch:
 
     def _lookups(self, ladder: Ladder, name: str) -> Sequence[Lookup]:
         found: list[Lookup] = []
-        self._try(lambda: found.extend(ladder.rungs.lookups(name)))
+        self._try(lambda: found.extend(ladder.rungs.lookups(name)), reads=False)
         return found
 
     def _read_lists(self, lookups: Sequence[Lookup]) -> None:
@@ -124,9 +143,9 @@ class _Prefetch:
 
     def _read_store(self, lookups: Sequence[Lookup]) -> None:
         reader = self._shared.reader()
-        if breaker("vectors", self._shared.using).state is not State.CLOSED:
+        if not lookups or breaker("vectors", self._shared.using).state is not State.CLOSED:
             return
-        for one in dict.fromkeys(lookups):
+        for one in lookups:
             failure = self._try(partial(reader.read_store, [one]), store_settings(self._shared))
             if failure is not None:
                 reader.broke([Nearest, Neighbours], failure)
@@ -164,7 +183,7 @@ class _Prefetch:
         self, ladder: Ladder, steps: list[Step], before: set[Key]
     ) -> list[tuple[Step, list[Candidate]]]:
         heads: list[tuple[Step, list[Candidate]]] = []
-        self._try(lambda: heads.extend(ladder.rungs.foreseen(steps, before)))
+        self._try(lambda: heads.extend(ladder.rungs.foreseen(steps, before)), reads=False)
         return heads
 
     def _once(self, what: str, keys: Sequence[Key], read: Callable[[list[Key]], object]) -> None:
@@ -174,19 +193,30 @@ class _Prefetch:
                 self._shared.broken[what] = failure
 
     def _try(
-        self, work: Callable[[], object], settings: Mapping[str, str] = NO_SETTINGS
+        self,
+        work: Callable[[], object],
+        settings: Mapping[str, str] = NO_SETTINGS,
+        *,
+        reads: bool = True,
     ) -> Exception | None:
-        """An outage is given back; another mistake is left to the ladder, which knows what to do."""
+        """An outage is given back. At another mistake (a run that is gone, say) all is left to the
+        ladder, which knows what to do. What `reads` nothing needs no window."""
         try:
-            with bounded(self._shared.using, self._allowance, settings):
+            with bounded(self._shared.using, self._allowance, settings) if reads else nullcontext():
                 work()
         except NothingToGoBy:
             return None
         except (Error, StoreError) as error:
             if is_lost(self._shared.using):
                 raise Unavailable("the connection is lost") from error
-            return error if is_outage(error) else None
+            if not is_outage(error):
+                raise _Aborted from error
+            return error
         return None
+
+
+class _Aborted(Exception):
+    """Something is not as it was thought to be."""
 
 
 def _of_store(lookups: Iterable[Lookup], *, ahead: bool) -> list[Lookup]:

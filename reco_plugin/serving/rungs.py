@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
 
 from reco_plugin import backends, clock
 from reco_plugin.pipeline import ordered
@@ -12,14 +11,13 @@ from reco_plugin.ranking.caps import Caps
 from reco_plugin.retrieval import (
     KINDS,
     SOURCES,
-    ByTaste,
     Lookup,
     Nearest,
     Neighbours,
     Query,
     Source,
 )
-from reco_plugin.retrieval.base import Answers, chain
+from reco_plugin.retrieval.base import chain
 from reco_plugin.retrieval.taste import by_taste
 from reco_plugin.serving.arranging import Arranging, Wanted
 from reco_plugin.serving.asking import Ask
@@ -57,13 +55,6 @@ PAST = frozenset({"vector", "events", "bought"})
 
 class NothingToGoBy(Exception):
     """This source has no answer to this question; the message says why."""
-
-
-@runtime_checkable
-class Anchored(Protocol):
-    """A source whose row is about one product."""
-
-    def anchor(self, query: Query, answers: Answers) -> Key | None: ...
 
 
 class Rungs:
@@ -106,8 +97,8 @@ class Rungs:
         candidates = source.candidates(query, answers)
         if not candidates:
             raise NothingToGoBy("nothing found" if lookups else self._why(name, query))
-        if isinstance(source, Anchored):
-            self.filling.anchor = source.anchor(query, answers)
+        if (named := getattr(source, "anchor", None)) is not None:
+            self.filling.anchor = named(query, answers)
         run = reader.run_of(usable[0]) if usable else None
         self._runs[source.name] = run.run if run else None
         return self._by_taste(source, query, candidates)
@@ -176,17 +167,24 @@ class Rungs:
     def _categories(self, source: Source) -> tuple[str, ...]:
         if self.ask.of.category:
             return chain(self.ask.of.category)
-        nearby = self.ask.of.anchors
-        if not nearby and source.rung is Rung.POPULAR_IN_CATEGORY and self.shared.past:
-            nearby = tuple(event.key for event in self.shared.past.history.events)
-        facts = self.shared.facts(nearby[:1]) if nearby else {}
-        paths = facts[nearby[0]].categories if nearby and nearby[0] in facts else ()
+        near = self._near(source)
+        facts = self.shared.facts(near)
+        paths = [path for key in near if key in facts for path in facts[key].categories]
         return tuple(dict.fromkeys(part for path in paths for part in chain(path)))
+
+    def _near(self, source: Source) -> tuple[Key, ...]:
+        """The product whose categories stand in for the page's: its own, else the last one seen."""
+        if "categories" not in source.goes_by or self.ask.of.category:
+            return ()
+        past = self.shared.past
+        if self.ask.of.anchors or source.rung is not Rung.POPULAR_IN_CATEGORY or past is None:
+            return self.ask.of.anchors[:1]
+        return tuple(event.key for event in past.history.events[:1])
 
     def _by_taste(
         self, source: Source, query: Query, candidates: list[Candidate]
     ) -> list[Candidate]:
-        if query.vector is None or not (isinstance(source, ByTaste) and source.by_taste):
+        if query.vector is None or not getattr(source, "by_taste", False):
             return candidates
         first, rest = candidates[:TASTED], candidates[TASTED:]
         vectors = self.shared.vectors([candidate.key for candidate in first])
@@ -288,13 +286,9 @@ class Rungs:
         """Does this source go by the shopper's past?"""
         return self._looks_back(SOURCES[name])
 
-    def nearby(self) -> tuple[Key, ...]:
-        """The page's product, where something goes by its facts."""
-        sources = [SOURCES[name] for name in self.ask.steps[0].sources]
-        by_category = any("categories" in source.goes_by for source in sources)
-        if self._arranging.needs.facts or (by_category and not self.ask.of.category):
-            return self.ask.of.anchors[:1]
-        return ()
+    def nearby(self, step: Step) -> list[Key]:
+        """The products by whose categories `step` looks something up."""
+        return [key for name in step.sources for key in self._near(SOURCES[name])]
 
     def news(self) -> tuple[Lookup, ...]:
         """What the placement itself wants looked up."""
@@ -302,11 +296,10 @@ class Rungs:
 
     def is_ready(self, name: str) -> bool:
         """Can it be said what this source looks up, and is that nothing but lists?"""
-        source, of = SOURCES[name], self.ask.of
+        source = SOURCES[name]
         if name in VECTOR_SOURCES or (self._looks_back(source) and self.shared.past is None):
             return False
-        known = bool(of.category) or not of.anchors or self.shared.knows_facts(of.anchors[0])
-        return known or "categories" not in source.goes_by
+        return all(self.shared.knows_facts(key) for key in self._near(source))
 
     def has_enough(self, steps: Iterable[Step]) -> bool:
         """Do the sources of `steps` offer so much that the slate will surely be full?"""
@@ -345,7 +338,7 @@ class Rungs:
             next(iter(keys.values())).append(self.filling.anchor)
         sensitive = self._may_be_sensitive(step)
         return [
-            ((self._eligibility.purpose(sensitive, shows), sensitive, shows), shows, listed)
+            (self._eligibility.purpose(sensitive, shows), shows, listed)
             for shows, listed in keys.items()
         ]
 

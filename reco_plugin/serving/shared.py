@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reco_plugin import backends, clock, conf
@@ -19,6 +19,7 @@ from reco_plugin.pipeline.exposure import shown
 from reco_plugin.pipeline.facts import read_facts
 from reco_plugin.serving import pointers
 from reco_plugin.serving.asking import Circumstances
+from reco_plugin.serving.eligibility import bought_since
 from reco_plugin.serving.keys import key_of
 from reco_plugin.serving.past import Past
 from reco_plugin.serving.pointers import Pointers
@@ -27,6 +28,9 @@ from reco_plugin.types import Floats, ItemFacts, Key, Shopper
 
 PURCHASES = 100
 """Purchases that 'buy it again' looks back on."""
+
+MOST_LEFT_OUT = 2_000
+"""More products than this are left out by the statement that reads live rows."""
 
 Live = tuple[Any, Key]
 """A live product, and the key of its group."""
@@ -108,6 +112,15 @@ class Shared:
             self.past = Past(history=history, whole=len(history.events) < limit)
         return self.past
 
+    def complete_past(self) -> None:
+        """Read what else keeps products out, so that no later statement need look for it."""
+        past = self.read_past()
+        if past is None or past.whole or self.shopper is None:
+            return
+        older = self.reader().left_out(self.shopper.id, bought_since(), MOST_LEFT_OUT + 1)
+        if len(older) <= MOST_LEFT_OUT:
+            self.past = replace(past, whole=True, older=tuple(older))
+
     def vector(self) -> Floats | None:
         """(d,) the shopper's taste: the very same array each time."""
         if not self._has_vector:
@@ -119,7 +132,7 @@ class Shared:
     def bought(self) -> tuple[PastEvent, ...]:
         """Purchases further back than the past; nothing where the past tells it all."""
         past = self.read_past()
-        if self._bought is None and past is not None and not past.whole:
+        if self._bought is None and past is not None and (past.older or not past.whole):
             assert self.shopper is not None
             self._bought = self.reader().purchases(self.shopper.id, PURCHASES)
         return self._bought or ()
@@ -133,6 +146,13 @@ class Shared:
         if self._interests is None:
             self._interests = interests.of(self.shopper, self.site)
         return self._interests
+
+    def read_for(self, fields: Collection[str]) -> None:
+        """Read what a source goes by of the shopper: `fields` of a Query."""
+        if "now" in fields:
+            self.bought()
+        if "interests" in fields:
+            self.interests()
 
     def shown(self, keys: Collection[Key]) -> Mapping[Key, int]:
         """How often each was shown to the shopper lately, without a click."""
