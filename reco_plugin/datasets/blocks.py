@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -63,9 +64,13 @@ class Reader(Protocol):
     """A way to get at the rows: fast on PostgreSQL, plain elsewhere."""
 
     def events(
-        self, site: int, since: dt.datetime | None, until: dt.datetime | None
+        self,
+        site: int,
+        since: dt.datetime | None,
+        until: dt.datetime | None,
+        shoppers: Sequence[uuid.UUID] | None = None,
     ) -> Iterator[tuple[Block, float]]:
-        """Blocks, and the share of the table read so far."""
+        """Blocks, and the share of the table read so far; of `shoppers` only, where they are given."""
         ...
 
     def items(self, site: int) -> tuple[Sequence[Bytes], Array]:

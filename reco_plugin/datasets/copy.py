@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 import struct
+import uuid
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -29,6 +30,8 @@ from reco_plugin.models import Interaction, Item, VisitorLink
 
 PAGES = 500
 """Table pages to a message: some 40,000 rows."""
+SHOPPERS = 2_000
+"""Ids to a message, where only theirs are read."""
 HEADER = 19
 POSTGRES_EPOCH = 946_684_800_000_000
 """2000-01-01 in microseconds of the Unix epoch."""
@@ -36,16 +39,19 @@ POSTGRES_EPOCH = 946_684_800_000_000
 _SIZE = sql.SQL(
     "SELECT (pg_relation_size({}::regclass) / current_setting('block_size')::int)::int4"
 )
+_COLUMNS = """
+    string_agg(uuid_send(shopper), ''), string_agg(timestamptz_send(occurred_at), ''),
+    string_agg(int4send({detail}), ''), string_agg(float8send(rating), ''), {products}
+"""
 _EVENTS = """
 SELECT part.* FROM generate_series(0, ({size}), {pages}) AS page(first), LATERAL (
-    SELECT page.first AS page, ({size}) AS pages, string_agg(uuid_send(shopper), ''),
-           string_agg(timestamptz_send(occurred_at), ''), string_agg(int4send({detail}), ''),
-           string_agg(float8send(rating), ''), {products}
+    SELECT page.first AS page, ({size}) AS pages, {columns}
     FROM {table} WHERE {where} AND product_id IS NOT NULL
         AND ctid >= ('(' || page.first || ',0)')::tid
         AND ctid < ('(' || page.first + {pages} || ',0)')::tid
 ) AS part
 """
+_EVENTS_OF = "SELECT {columns} FROM {table} WHERE {where} AND product_id IS NOT NULL"
 
 
 class CopyReader:
@@ -56,12 +62,28 @@ class CopyReader:
         self._keys = keys
 
     def events(
-        self, site: int, since: dt.datetime | None, until: dt.datetime | None
+        self,
+        site: int,
+        since: dt.datetime | None,
+        until: dt.datetime | None,
+        shoppers: Sequence[uuid.UUID] | None = None,
     ) -> Iterator[tuple[Block, float]]:
+        if shoppers is not None:
+            yield from self._events_of(shoppers, _filters(site, since, until))
+            return
         for fields in self._copy(self._events_query(site, since, until)):
             if fields[2] is not None:
                 done, size = _int4(fields[0]) + PAGES, _int4(fields[1]) + 1
                 yield _block(fields[2:]), min(1.0, done / size)
+
+    def _events_of(
+        self, shoppers: Sequence[uuid.UUID], where: list[sql.Composed]
+    ) -> Iterator[tuple[Block, float]]:
+        for at in range(0, len(shoppers), SHOPPERS):
+            own = _where(sql.SQL("shopper = ANY({})"), list(shoppers[at : at + SHOPPERS]))
+            for fields in self._copy(self._filled(_EVENTS_OF, [*where, own])):
+                if fields[0] is not None:
+                    yield _block(fields), min(1.0, (at + SHOPPERS) / len(shoppers))
 
     def items(self, site: int) -> tuple[Sequence[Bytes], Array]:
         sensitive = "string_agg(int2send(sensitive::int::int2), '')"
@@ -79,22 +101,29 @@ class CopyReader:
     def _events_query(
         self, site: int, since: dt.datetime | None, until: dt.datetime | None
     ) -> sql.Composed:
-        where = [_where(sql.SQL("site = {}"), site)]
-        where += [_where(sql.SQL("occurred_at >= {}"), since)] if since else []
-        where += [_where(sql.SQL("occurred_at < {}"), until)] if until else []
+        table = self._connection.ops.quote_name(Interaction._meta.db_table)
+        return self._filled(
+            _EVENTS,
+            _filters(site, since, until),
+            size=_SIZE.format(sql.Literal(table)),
+            pages=sql.Literal(PAGES),
+        )
+
+    def _filled(
+        self, statement: LiteralString, where: list[sql.Composed], **more: sql.Composable
+    ) -> sql.Composed:
         units = f"greatest(least(quantity, {MOST_UNITS}), -{MOST_UNITS})"
         detail = (
             f"({units} << {QUANTITY_SHIFT}) | ((kind::int & 127) << {KIND_SHIFT})"
             f" | (CASE WHEN rating IS NULL THEN 0 ELSE {HAS_RATING} END)"
         )
-        table = self._connection.ops.quote_name(Interaction._meta.db_table)
-        return sql.SQL(_EVENTS).format(
-            size=_SIZE.format(sql.Literal(table)),
-            pages=sql.Literal(PAGES),
-            detail=sql.SQL(detail),
-            products=_columns(self._keys.select("product_id")),
+        return sql.SQL(statement).format(
+            columns=sql.SQL(_COLUMNS).format(
+                detail=sql.SQL(detail), products=_columns(self._keys.select("product_id"))
+            ),
             table=sql.Identifier(Interaction._meta.db_table),
             where=sql.SQL(" AND ").join(where),
+            **more,
         )
 
     def _query(self, model: Any, columns: Sequence[str], site: int) -> sql.Composed:
@@ -111,6 +140,13 @@ class CopyReader:
                 first = False
                 if len(data) > 2:  # the trailer is two bytes
                     yield _fields(data)
+
+
+def _filters(site: int, since: dt.datetime | None, until: dt.datetime | None) -> list[sql.Composed]:
+    where = [_where(sql.SQL("site = {}"), site)]
+    where += [_where(sql.SQL("occurred_at >= {}"), since)] if since else []
+    where += [_where(sql.SQL("occurred_at < {}"), until)] if until else []
+    return where
 
 
 def _where(template: sql.SQL, value: object) -> sql.Composed:

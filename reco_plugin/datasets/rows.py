@@ -24,6 +24,8 @@ from reco_plugin.datasets.keys import Bytes, Keys
 from reco_plugin.models import Interaction, Item, VisitorLink
 
 ROWS = 20_000
+SHOPPERS = 500
+"""Ids to a statement."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
@@ -36,9 +38,23 @@ class RowReader:
         self._keys = keys
 
     def events(
-        self, site: int, since: dt.datetime | None, until: dt.datetime | None
+        self,
+        site: int,
+        since: dt.datetime | None,
+        until: dt.datetime | None,
+        shoppers: Sequence[uuid.UUID] | None = None,
     ) -> Iterator[tuple[Block, float]]:
-        rows = self._rows(Interaction, site).filter(product__isnull=False)
+        if shoppers is None:
+            yield from self._events(self._rows(Interaction, site), since, until)
+            return
+        for at in range(0, len(shoppers), SHOPPERS):
+            rows = self._rows(Interaction, site).filter(shopper__in=shoppers[at : at + SHOPPERS])
+            yield from self._events(rows, since, until)
+
+    def _events(
+        self, rows: models.QuerySet[Any], since: dt.datetime | None, until: dt.datetime | None
+    ) -> Iterator[tuple[Block, float]]:
+        rows = rows.filter(product__isnull=False)
         rows = rows.filter(occurred_at__gte=since) if since else rows
         rows = rows.filter(occurred_at__lt=until) if until else rows
         total, done = rows.count(), 0

@@ -12,37 +12,60 @@ from django.db import transaction
 
 from reco_plugin import clock, conf
 from reco_plugin.datasets import EventLog, read_log
-from reco_plugin.datasets.refunds import stood
-from reco_plugin.jobs import related
+from reco_plugin.jobs import behaviour_counts, related
+from reco_plugin.jobs.behaviour_counts import Kept
+from reco_plugin.jobs.behaviour_day import update
+from reco_plugin.jobs.behaviour_events import events_of
 from reco_plugin.jobs.prune import tidy
 from reco_plugin.jobs.publish import activate as make_live
+from reco_plugin.jobs.publish import active_run, save
 from reco_plugin.jobs.record import begin, give_up, outcome, recorded, stage
 from reco_plugin.jobs.running.now import run_now
 from reco_plugin.jobs.running.work import Work
 from reco_plugin.models import Item, Related, Run, RunStatus
 from reco_plugin.stores.base import Progress
 from reco_plugin.trainers.behaviour import Events, configs, count
+from reco_plugin.trainers.pairs import Pairs
 from reco_plugin.trainers.related import RelatedLists
 from reco_plugin.trainers.replenishment import intervals
 from reco_plugin.trainers.rules import rules
-from reco_plugin.types import EventKind, IdMap, Key
+from reco_plugin.types import IdMap, Key
 
 KIND = "behaviour"
+WHOLE_DAYS = 7
+"""Days after which everything is counted anew: until then the window's far end stays where it was."""
 KEYS = ("with",)
 """Facts that name a product."""
 
 
 def behaviour(site: int = 1, *, activate: bool = True, progress: Progress | None = None) -> Run:
-    """Count, write the lists of a new run, make it live. Raises AlreadyRunning.
+    """Count everything, write the lists of a new run, make it live. Raises AlreadyRunning.
 
     Any other error ends in the run (status FAILED, `error` in words); the live run stays.
     """
-    return run_now(KIND, site, {"activate": activate}, progress)
+    return run_now(KIND, site, {"activate": activate, "whole": True}, progress)
 
 
 def work(work: Work) -> dict[str, Any]:
-    """The job: a run whose lists a dead process had written is made live, otherwise it counts anew."""
-    options = {"activate": True, **work.options}
+    """The job: what is new is added to the live run, unless it is old or its counts are gone. With the option
+    `whole` a new run is counted: one whose lists a dead process had written is made live."""
+    options = {"activate": True, "whole": False, **work.options}
+    now = clock.now()
+    live = None if options["whole"] else _fit_to_go_on_with(work.site, now)
+    kept = behaviour_counts.read(live) if live else None
+    if live is not None and kept is not None:
+        return update(live, kept, now, work)
+    return _anew(work, options)
+
+
+def _fit_to_go_on_with(site: int, now: dt.datetime) -> Run | None:
+    """The live run, if it was counted under the settings in force, and not too long ago."""
+    run = active_run(site, KIND)
+    young = run is not None and now - run.created_at < dt.timedelta(days=WHOLE_DAYS)
+    return run if run is not None and young and run.config == _config() else None
+
+
+def _anew(work: Work, options: Mapping[str, Any]) -> dict[str, Any]:
     run = _left(work, options) or begin(work.site, KIND, KIND, _config())
     give_up(work.site, KIND, but=run)
     work.report["run"] = run.pk
@@ -76,24 +99,31 @@ def _left(work: Work, options: Mapping[str, Any]) -> Run | None:
 
 
 def _count(run: Run, work: Work) -> None:
+    now, days = clock.now(), run.config["days"]
+    since = now - dt.timedelta(days=days) if days > 0 else None
     with stage(run, work, "dataset"):
-        log = read(run.site, run.config["days"], clock.now(), work.progress)
+        log = read_log(run.site, since=since, until=now, progress=work.progress)
         events = events_of(log)
     with stage(run, work, "fit"):
-        lists = _fit(run, events, work.progress)
+        counted = count(events, work.progress)
+        lists = _lists(run, events, counted, work.progress)
         lists["buy_again"] = _replenished(run, log, events)
+    with stage(run, work, "keep"):
+        kept = Kept(counted=counted, items=log.items, since=since, until=now, events=len(log))
+        behaviour_counts.keep(run, kept)
+        save(run, work.fence, "artefact", "sha256")
     with stage(run, work, "publish"):
         _publish(run, log, lists, work)
 
 
-def _fit(run: Run, events: Events, progress: Progress) -> dict[str, RelatedLists]:
-    counted = count(events, progress)
+def _lists(
+    run: Run, events: Events, counted: Mapping[str, Pairs], progress: Progress
+) -> dict[str, RelatedLists]:
     wanted = {name: run.config[name] for name in ("shoppers", "support", "confidence")}
     ranked = configs(wanted)
     lists = {relation: pairs.lists(ranked[relation]) for relation, pairs in counted.items()}
     pairs, config = counted["bought_together"], ranked["bought_together"]
-    lists["rules"] = rules(events.baskets(), pairs, config, progress=progress)
-    return lists
+    return {**lists, "rules": rules(events.baskets(), pairs, config, progress=progress)}
 
 
 def _replenished(run: Run, log: EventLog, events: Events) -> RelatedLists:
@@ -117,25 +147,6 @@ def _category(site: int, items: IdMap) -> npt.NDArray[np.int64]:
     numbers = {path: number for number, path in enumerate(sorted(set(first.values())))}
     found = [numbers.get(first.get(key, ""), -1) for key in items.to_python()]
     return np.asarray(found, np.int64)
-
-
-def read(site: int, days: int, now: dt.datetime, progress: Progress | None = None) -> EventLog:
-    """The events of the last `days` (0: of all) that may be learnt from: nothing of sensitive items."""
-    since = now - dt.timedelta(days=days) if days > 0 else None
-    return read_log(site, since=since, progress=progress)
-
-
-def events_of(log: EventLog) -> Events:
-    """Its views, and its purchases that stood."""
-    bought = stood(log)
-    chosen = np.flatnonzero(bought | (log.kind == EventKind.VIEW_ITEM))
-    return Events(
-        shopper=log.shopper[chosen],
-        item=log.item[chosen],
-        at=log.at[chosen],
-        bought=bought[chosen],
-        n_items=len(log.items),
-    )
 
 
 def _publish(run: Run, log: EventLog, lists: Mapping[str, RelatedLists], work: Work) -> None:

@@ -63,7 +63,7 @@ def trail(
     code = item.astype(np.int64) if bought is None else item * np.int64(2) + bought
     order = np.lexsort((at, code, group))
     order = order[changes(group[order], code[order])]
-    order = order[np.lexsort((at[order], group[order]))]
+    order = order[np.lexsort((code[order], at[order], group[order]))]  # the same whoever reads
     step = _steps(group[order], None if occasion is None else occasion[order])
     if longest:
         order, step = order[step < longest], step[step < longest]

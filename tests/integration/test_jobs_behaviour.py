@@ -8,9 +8,11 @@ from django.utils import timezone
 from jobs_shop import event, products
 from testapp.models import Product
 
+from reco_plugin.jobs.artefacts import artefact_path
 from reco_plugin.jobs.behaviour import behaviour
 from reco_plugin.jobs.prune import prune
 from reco_plugin.jobs.publish import active_run
+from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.models import Interaction, Item, Related, RunStatus
 from reco_plugin.types import EventKind
@@ -154,3 +156,100 @@ def test_rows_go_with_their_run(catalogue):
     runs = [behaviour() for _ in range(3)]
     prune(1, "behaviour", keep=1)
     assert set(Related.objects.values_list("run_id", flat=True)) == {run.pk for run in runs[1:]}
+
+
+# --- a day is added --------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _folder(settings, tmp_path):
+    settings.RECO_ARTEFACT_DIR = tmp_path
+
+
+def told(run: object) -> dict[tuple[str, str], tuple[object, object]]:
+    """Every list of the counted relations, with its scores and facts."""
+    rows = Related.objects.filter(run=run).exclude(relation__in=("rules", "buy_again"))
+    return {(str(row.product_id), row.relation): (
+        sorted(zip(row.keys, row.scores, strict=True)), row.facts["support"] and sorted(
+            zip(row.keys, row.facts["support"], row.facts["shoppers"], strict=True)))
+        for row in rows}  # fmt: skip
+
+
+def before(catalogue: list[Product]) -> None:
+    for shopper in range(3):
+        buy(shopper, *catalogue[:2], days_ago=5)
+        buy(shopper, catalogue[2], kind=EventKind.VIEW_ITEM, days_ago=4.001)
+        buy(shopper, catalogue[3], days_ago=4)
+
+
+def later(catalogue: list[Product]) -> None:
+    """Purchases, views, a refund of what was bought before, a product that is new."""
+    ago = -1 / 86_400
+    born = Product.objects.create(label="Born today")
+    sync_items()
+    for shopper in (*range(2), 7):
+        buy(shopper, catalogue[0], catalogue[4], born, days_ago=ago)
+        buy(shopper, catalogue[5], kind=EventKind.VIEW_ITEM, days_ago=ago)
+    buy(8, catalogue[0], catalogue[1], days_ago=ago)
+    buy(2, catalogue[3], kind=EventKind.REFUND, days_ago=ago)
+
+
+def run_at(monkeypatch, moment: dt.datetime) -> None:
+    monkeypatch.setattr("reco_plugin.clock.now", lambda: moment)
+
+
+def test_a_day_added_is_as_good_as_counting_everything(catalogue, monkeypatch):
+    before(catalogue)
+    first = behaviour()
+    later(catalogue)
+    run_at(monkeypatch, timezone.now() + dt.timedelta(hours=1))
+    assert keys(first, catalogue[2], "viewed_bought") == [catalogue[3].pk.hex]
+    report = execute("behaviour", 1).report
+    assert report["run"] == first.pk
+    assert report["added"] == 15
+    added = told(first)
+    whole = behaviour()
+    assert whole.pk != first.pk
+    assert added == told(whole)
+    assert keys(first, catalogue[2], "viewed_bought") == []
+    assert keys(whole, catalogue[0]) != []
+
+
+def test_nothing_new_changes_nothing(catalogue):
+    before(catalogue)
+    run = behaviour()
+    known = told(run)
+    report = execute("behaviour", 1).report
+    assert report["added"] == 0
+    assert set(report["lists"].values()) == {0}
+    assert told(run) == known
+
+
+def test_without_the_counts_everything_is_counted(catalogue):
+    before(catalogue)
+    run = behaviour()
+    artefact_path(run).unlink()
+    assert execute("behaviour", 1).report["run"] != run.pk
+
+
+def test_other_settings_count_everything(catalogue, settings):
+    before(catalogue)
+    run = behaviour()
+    settings.RECO_MIN_PAIR_SHOPPERS = 2
+    assert execute("behaviour", 1).report["run"] != run.pk
+
+
+def test_an_old_run_is_counted_anew(catalogue, monkeypatch):
+    before(catalogue)
+    run = behaviour()
+    run_at(monkeypatch, timezone.now() + dt.timedelta(days=8))
+    assert execute("behaviour", 1).report["run"] != run.pk
+
+
+def test_what_became_sensitive_is_taken_out_the_same_day(catalogue):
+    before(catalogue)
+    run = behaviour()
+    Item.objects.filter(pk=catalogue[1].pk).update(sensitive=True)
+    assert execute("behaviour", 1).report["run"] == run.pk
+    assert keys(run, catalogue[0]) == []
+    assert not Related.objects.filter(run=run, product_id=catalogue[1].pk).exists()

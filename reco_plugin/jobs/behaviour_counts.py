@@ -1,0 +1,71 @@
+"""The counts that a behaviour run was made of, in a file beside it, so that the next day is added to them.
+
+They are of products, not of people: nobody is in the file. Where it is gone, or is not the one the run names,
+everything is counted anew.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reco_plugin.exceptions import ArtefactCorrupt
+from reco_plugin.jobs.anonymous import SUFFIX
+from reco_plugin.jobs.artefacts import artefact_path, folder
+from reco_plugin.models import Run
+from reco_plugin.trainers import artefacts, ledger
+from reco_plugin.trainers.pairs import Pairs
+from reco_plugin.types import IdMap
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Kept:
+    """What was counted."""
+
+    counted: Mapping[str, Pairs]
+    """By relation."""
+    items: IdMap
+    since: dt.datetime | None
+    """The first moment that was counted; None for all there was."""
+    until: dt.datetime
+    """The moment up to which it was."""
+    events: int
+
+
+def keep(run: Run, kept: Kept) -> None:
+    """Write them; file name and checksum are set in the row, which is not saved."""
+    name = f"{run.kind}-{run.pk}{SUFFIX}"
+    arrays = {**ledger.to_arrays(kept.counted), "item_keys": kept.items.keys}
+    run.sha256 = artefacts.save(folder() / name, arrays, {"run": run.pk, **_moments(kept)})
+    run.artefact = name
+
+
+def read(run: Run) -> Kept | None:
+    """Read them back; None when that cannot be."""
+    if not run.artefact:
+        return None
+    try:
+        arrays, meta = artefacts.load(artefact_path(run), run.sha256)
+        return Kept(
+            items=IdMap(keys=arrays.pop("item_keys")),
+            counted=ledger.from_arrays(arrays),
+            since=dt.datetime.fromisoformat(meta["since"]) if meta["since"] else None,
+            until=dt.datetime.fromisoformat(meta["until"]),
+            events=meta["events"],
+        )
+    except (ArtefactCorrupt, KeyError, ValueError) as error:
+        log.info("the counts of run %s cannot be gone on with: %s", run.pk, error)
+        return None
+
+
+def _moments(kept: Kept) -> dict[str, Any]:
+    return {
+        "since": kept.since.isoformat() if kept.since else "",
+        "until": kept.until.isoformat(),
+        "events": kept.events,
+    }
