@@ -48,8 +48,10 @@ def recent(
 
 
 def purchases(query: Query) -> tuple[PastEvent, ...]:
-    """What was bought, newest first, as far back as the query knows."""
-    return query.bought or tuple(of_kind(query.events, {EventKind.PURCHASE}))
+    """What was bought and kept, newest first, as far back as the query knows."""
+    bought = query.bought or of_kind(query.events, {EventKind.PURCHASE})
+    left_out = turned_down(query.events)
+    return tuple(event for event in bought if event.key not in left_out)
 
 
 def basket(query: Query) -> tuple[Key, ...]:

@@ -103,7 +103,8 @@ def test_few_statements(shop):
     with CaptureQueriesContext(connection) as counted:
         assert recommend_facets("brand", shopper=shop.shopper)
     reads = [each for each in counted.captured_queries if "FROM" in each["sql"]]
-    assert len(reads) <= 7  # which runs, events, interests, facts, names, their lists, live rows
+    # which runs, events, interests, facts, names, their lists, live rows; other stores load their vectors
+    assert len(reads) <= (7 if connection.vendor == "postgresql" else 9)
 
 
 def test_it_never_raises(shop, settings, monkeypatch):
