@@ -6,22 +6,28 @@ row. It knows no direction, no shoppers, no floor of k-anonymity, and keeps all 
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from benchmarks.harness import Bench, Row, in_child, seconds
+from benchmarks.harness import Bench, Row, in_child, peak_rss, seconds, timing
+from reco_plugin.trainers import artefacts, ledger
 from reco_plugin.trainers.around import around
+from reco_plugin.trainers.behaviour import BACKWARD
 from reco_plugin.trainers.following import Trail, trail
 from reco_plugin.trainers.occasions import Occasions, occasions, visit_numbers
 from reco_plugin.trainers.pairs import Config
 
 TITLE = "Counting what goes with what beside a bare product of matrices"
 DEPTH = 50
+CONFIG = Config(length=DEPTH)
 BAR, MEMORY_MB, DAY_SHARE = 1.5, 3 * 1024, 0.1
 DAYS = 180
 MINUTE = 60_000_000
@@ -42,54 +48,87 @@ QUICK = Size(events=300_000, items=10_000, shoppers=15_000)
 
 def run(bench: Bench) -> Iterator[Row]:
     """Figure and floor each in a process of its own, whose memory is that of nothing else."""
-    size = QUICK if bench.quick else Size()
-    options = {"events": size.events, "items": size.items, "shoppers": size.shoppers}
+    options = asdict(QUICK if bench.quick else Size())
     turns = 1 if bench.quick else 3
+    ours_, bare_ = [], []
     with bench.progress(turns * 2, "count") as bar:
-        pairs = []
         for _ in range(turns):
-            floor = in_child("benchmarks.cooccurrence:bare", **options)
+            bare_.append(in_child("benchmarks.cooccurrence:bare", **options).value)
             bar.update()
-            figure = in_child("benchmarks.cooccurrence:ours", **options)
+            ours_.append(in_child("benchmarks.cooccurrence:ours", **options).value)
             bar.update()
-            pairs.append((figure.value, floor.value))
-    ours_s = sorted(mine["seconds"] for mine, _ in pairs)[turns // 2]
-    bare_s = sorted(base["seconds"] for _, base in pairs)[turns // 2]
-    ratio = sorted(mine["seconds"] / base["seconds"] for mine, base in pairs)[turns // 2]
-    told = pairs[-1][0]
-    yield Row.at_most("pairs and sequences", ours_s, bare_s, BAR, ratio=ratio, note=told["note"])
-    peak = max(mine["peak_mb"] for mine, _ in pairs)
+    counted = timing([(mine["count"], floor) for mine, floor in zip(ours_, bare_, strict=True)])
     yield Row.at_most(
-        "resident memory", peak, MEMORY_MB, 1.0, unit="MiB", note="the log's arrays among it"
+        "pairs and sequences",
+        counted.figure,
+        counted.floor,
+        BAR,
+        ratio=counted.ratio,
+        note=ours_[-1]["note"],
     )
+    day = timing([(mine["day"], mine["whole"]) for mine in ours_])
+    yield Row.at_most(
+        "a day is added", day.figure, day.floor, DAY_SHARE, ratio=day.ratio, note=ours_[-1]["added"]
+    )
+    peak = max(mine["peak_mb"] for mine in ours_)
+    note = "the log and the update among it"
+    yield Row.at_most("resident memory", peak, MEMORY_MB, 1.0, unit="MiB", note=note)
 
 
 def ours(**size: int) -> dict[str, Any]:
-    """Both relations, counted and listed."""
-    from benchmarks.harness import peak_rss
-
+    """Seconds of counting and listing, of the same with keeping the counts, and of adding a day to them."""
     log = made(Size(**size))
+    moment = (DAYS - 1) * DAY
+    with tempfile.TemporaryDirectory(prefix="reco-bench-") as folder:
+        told = _whole(log.select(log.at < moment), Path(folder) / "counts.npz")
+        told |= _day(log, moment, Path(folder) / "counts.npz")
+    return {**told, "peak_mb": peak_rss()}
+
+
+def _whole(log: Log, file: Path) -> dict[str, Any]:
     held, steps = matrices(log)
-    del log
+    began = time.perf_counter()
+    pairs = around(steps, backward=BACKWARD)
+    alike, after = (one.lists(CONFIG) for one in (pairs.unordered(), pairs))
+    counted = time.perf_counter() - began
+    began = time.perf_counter()
+    artefacts.save(file, ledger.to_arrays({"viewed": pairs}), {})
+    kept = time.perf_counter() - began
+    cut = seconds(lambda: matrices(log))
+    note = f"{len(log):,} views, {len(held):,} visits; {len(alike.items):,} and {len(after.items):,} entries"
+    return {"count": counted, "whole": cut + counted + kept, "note": note}
+
+
+def _day(log: Log, moment: int, file: Path) -> dict[str, Any]:
+    """As the job does it: whoever was here that day, with and without it."""
+    here = np.zeros(int(log.shopper.max()) + 1, bool)
+    here[log.shopper[log.at >= moment]] = True
+    theirs = log.select(here[log.shopper])
     found: list[int] = []
 
     def work() -> None:
-        pairs = around(steps, backward=0.3)
-        alike, after = (one.lists(Config(length=DEPTH)) for one in (pairs.unordered(), pairs))
-        found.extend((len(alike.items), len(after.items)))
+        arrays, _ = artefacts.load(file)
+        after, before = (
+            around(matrices(part)[1], backward=BACKWARD)
+            for part in (theirs, theirs.select(theirs.at < moment))
+        )
+        delta = ledger.added(after, before, -1)
+        now = ledger.added(ledger.from_arrays(arrays)["viewed"], delta)
+        rows = ledger.changed(delta, now, CONFIG)
+        lists = ledger.some(now, rows).lists(CONFIG)
+        artefacts.save(file, ledger.to_arrays({"viewed": now}), {})
+        found.extend((len(rows), len(lists.items)))
 
     took = seconds(work)
-    note = (
-        f"{held.held.nnz:,} products in {len(held):,} visits; {found[0]:,} and {found[1]:,} entries"
-    )
-    return {"seconds": took, "peak_mb": peak_rss(), "note": note}
+    added = f"{int((log.at >= moment).sum()):,} views; {found[0]:,} lists made anew"
+    return {"day": took, "added": added}
 
 
-def bare(**size: int) -> dict[str, Any]:
-    """XᵀX, and the largest of each row."""
-    held, _ = matrices(made(Size(**size)))
-    took = seconds(lambda: _largest((held.held.T.tocsr() @ held.held).tocsr(), DEPTH))
-    return {"seconds": took}
+def bare(**size: int) -> float:
+    """Seconds of XᵀX, and the largest of each row."""
+    log = made(Size(**size))
+    held, _ = matrices(log.select(log.at < (DAYS - 1) * DAY))
+    return seconds(lambda: _largest((held.held.T.tocsr() @ held.held).tocsr(), DEPTH))
 
 
 def _largest(product: sparse.csr_matrix, k: int) -> list[npt.NDArray[Any]]:
@@ -115,6 +154,18 @@ class Log:
     item: npt.NDArray[np.int64]
     at: npt.NDArray[np.int64]
     n_items: int
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    def select(self, chosen: npt.NDArray[np.bool_]) -> Log:
+        """Those of the mask."""
+        return Log(
+            shopper=self.shopper[chosen],
+            item=self.item[chosen],
+            at=self.at[chosen],
+            n_items=self.n_items,
+        )
 
 
 def made(size: Size, seed: int = 0) -> Log:
