@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from reco_plugin.retrieval.base import Answers, Lookup, Query, Related
-from reco_plugin.retrieval.events import purchases
+from reco_plugin.retrieval.events import purchases, turned_down
 from reco_plugin.stores.base import Scored
 from reco_plugin.types import Candidate, Key, Rung
 
@@ -22,6 +22,8 @@ EARLIEST = 0.5
 """Share of the interval before which nobody wants to hear of it."""
 DUE = 0.9
 """Share of the interval from which it is due."""
+FORGOTTEN = 3.0
+"""Intervals after which nobody says that it is time: they may have stopped."""
 DAY = 86_400.0
 
 
@@ -61,7 +63,7 @@ class BuyAgain:
             score=passed if passed <= 1 else 1 / passed,
             source=self.name,
             rung=self.rung,
-            reason=f"due:{round(days)}" if passed >= DUE else "bought_before",
+            reason=f"due:{round(days)}" if DUE <= passed <= FORGOTTEN else "bought_before",
             facts={**usual.facts, "days": days, "passed": passed},
         )
 
@@ -78,9 +80,10 @@ def interval(times: Sequence[dt.datetime], usual: float) -> float:
 
 
 def _times(query: Query) -> Mapping[Key, list[dt.datetime]]:
-    """When each product was bought, newest first, of what is not in the cart already."""
+    """When each product was bought, newest first, of what is not in the cart already and was not sent back."""
+    left_out = turned_down(query.events).union(query.cart)
     found: dict[Key, list[dt.datetime]] = {}
     for event in purchases(query):
         if event.key in found or len(found) < MOST:
             found.setdefault(event.key, []).append(event.occurred_at)
-    return {key: times for key, times in found.items() if key not in query.cart}
+    return {key: times for key, times in found.items() if key not in left_out}

@@ -9,7 +9,7 @@ from reco_plugin.types import Candidate, Key, Rung
 
 
 class NewArrivals:
-    """Of the page's category first, then of the whole shop."""
+    """Of the page's category first, then of those above it, then of the whole shop."""
 
     name: ClassVar[str] = "new_arrivals"
     rung: ClassVar[Rung] = Rung.POPULAR
@@ -17,11 +17,11 @@ class NewArrivals:
     by_taste: ClassVar[bool] = True
 
     def lookups(self, query: Query) -> tuple[Lookup, ...]:
-        return tuple(Newest(k=query.k, category=path) for path in _paths(query))
+        return tuple(Newest(k=query.k, category=path) for path in (*query.categories, ""))
 
     def candidates(self, query: Query, answers: Answers) -> list[Candidate]:
         found: dict[Key, Candidate] = {}
-        for path in _paths(query):
+        for path in (*query.categories, ""):
             for scored in answers.get(Newest(k=query.k, category=path), ()):
                 candidate = Candidate(
                     key=scored.key,
@@ -33,8 +33,3 @@ class NewArrivals:
                 )
                 found.setdefault(scored.key, candidate)
         return list(found.values())
-
-
-def _paths(query: Query) -> tuple[str, ...]:
-    """The page's category, as narrow as it is, and the whole shop."""
-    return (*query.categories[:1], "")

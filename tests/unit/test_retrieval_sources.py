@@ -169,11 +169,23 @@ def test_buy_again_what_is_due_first():
     }
     found = SOURCES["buy_again"].candidates(Query(bought=bought, now=NOW, cart=()), answers)
     assert keys(found) == [2, 3, 6, 4]  # 1 is too early, 5 is bought but once in a life
-    assert reasons(found) == {2: "due:10", 3: "due:10", 6: "bought_before", 4: "due:10"}
+    assert reasons(found) == {
+        2: "due:10",
+        3: "due:10",
+        6: "bought_before",
+        4: "bought_before",  # nobody knows whether they still use it
+    }
     assert found[0].facts == {"shoppers": 9.0, "days": 10.0, "passed": 1.0}
     assert 2 not in keys(
         SOURCES["buy_again"].candidates(Query(bought=bought, now=NOW, cart=(2,)), answers)
     )
+
+
+def test_what_was_sent_back_is_not_offered_again():
+    day = dt.timedelta(days=1)
+    bought = (PastEvent(key=1, kind=BUY, occurred_at=NOW - 10 * day, vector=None),)
+    query = Query(bought=bought, events=events((1, EventKind.REFUND)), now=NOW)
+    assert SOURCES["buy_again"].lookups(query) == ()
 
 
 def test_a_shopper_s_own_interval_counts():
