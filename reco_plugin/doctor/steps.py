@@ -13,7 +13,7 @@ AGAIN = (
 NEW = "Name the date a product became available: available_since of RECO_CATALOG."
 MANUAL = "Link products by hand, in the admin under manual links."
 BACKFILL = "Bring your past orders in: python manage.py reco_backfill"
-LISTS = "Make the lists: python manage.py reco_jobs start lists --here"
+LISTS = "Make the lists: python manage.py reco_train --kind lists"
 
 
 def to_know(stock: Stock) -> str:

@@ -16,6 +16,7 @@ from reco_plugin.jobs.publish import activate as make_live
 from reco_plugin.jobs.record import begin, recorded, stage
 from reco_plugin.jobs.reduced import reduced
 from reco_plugin.jobs.running.now import done_now
+from reco_plugin.jobs.running.stages import Stages
 from reco_plugin.jobs.running.work import JobFailed, Work
 from reco_plugin.jobs.seldom import seldom
 from reco_plugin.models import Run, RunStatus
@@ -78,12 +79,13 @@ def _make(kind: str, counting: Counting, work: Work, is_live: bool) -> Run:
     config = {"days": conf.settings.POPULAR_DAYS, "length": ranked.LENGTH}
     run = begin(work.site, kind, kind, config)
     work.report["runs"] = {**work.report.get("runs", {}), kind: run.pk}
-    with recorded(run, work.stages, fence=work.fence):
-        with stage(run, work, kind):
+    own = Stages()
+    with recorded(run, own, fence=work.fence):
+        with stage(run, work, kind), own.stage(kind):
             made = MAKERS[kind](counting)
-        with stage(run, work, "publish"):
+        with stage(run, work, "publish"), own.stage("publish"):
             ranked.publish(run, made, work.fence)
         if is_live:
-            with stage(run, work, "activate"):
+            with stage(run, work, "activate"), own.stage("activate"):
                 make_live(run, fence=work.fence)
     return run

@@ -16,7 +16,7 @@ from reco_plugin import backends
 from reco_plugin.capture import shopper_id
 from reco_plugin.jobs.publish import active_run
 from reco_plugin.jobs.running.lease import lease
-from reco_plugin.models import Interaction, Item, RankedList, Run, RunStatus
+from reco_plugin.models import RUN_KINDS, Interaction, Item, RankedList, Run, RunStatus
 
 pytestmark = pytest.mark.django_db
 
@@ -74,7 +74,9 @@ def test_train_prints_a_table_gates_and_timings(shop):
 def test_train_json_is_one_object_per_run(shop):
     code, out = call("reco_train", "--json", "--no-evaluate")
     assert code == 0
-    popular, _, personal = (json.loads(line) for line in out.splitlines())
+    told = [json.loads(line) for line in out.splitlines()]
+    popular, personal = told[0], told[-1]
+    assert sorted(run["kind"] for run in told) == sorted(RUN_KINDS)
     assert (popular["kind"], personal["kind"]) == ("popular", "personal")
     assert personal["status"] == "published"
     assert personal["timings"]["fit"] > 0

@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from reco_plugin import backends
 from reco_plugin.exceptions import AlreadyRunning, RecoError
 from reco_plugin.jobs.behaviour import behaviour
+from reco_plugin.jobs.lists import lists
 from reco_plugin.jobs.popular import popular
 from reco_plugin.jobs.sweep import sweep
 from reco_plugin.jobs.sync_items import sync_items
@@ -34,16 +35,19 @@ NAMES = {
 
 class Command(BaseCommand):
     help = (
-        "Syncs the catalogue, erases what deleted users left, counts what is popular and what goes with "
-        "what, and trains the personal run; judges it on the newest part of the history; publishes and "
-        "activates it unless a gate says no. "
+        "Syncs the catalogue, erases what deleted users left, counts what is popular, what goes with what "
+        "and the other ranked lists, and trains the personal run; judges it on the newest part of the "
+        "history; publishes and activates it unless a gate says no. "
         "Exit codes: 0 published, 1 failed (the message says why; the live run stays), 3 rejected by "
         "a gate or too little data (the live run stays), 4 another process is training."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--kind", choices=("all", *COUNTED, "personal"), default="all", help="what to train"
+            "--kind",
+            choices=("all", *COUNTED, "lists", "personal"),
+            default="all",
+            help="what to train",
         )
         parser.add_argument("--site", type=int, help="number of the shop (default: RECO_SITE)")
         parser.add_argument(
@@ -84,6 +88,9 @@ class Command(BaseCommand):
         for kind, count in COUNTED.items():
             if options["kind"] in (kind, "all"):
                 run = count(site, activate=not options["no_activate"], progress=bars)
+                yield self._tell(run, options, bars)
+        if options["kind"] in ("lists", "all"):
+            for run in lists(site, activate=not options["no_activate"], progress=bars):
                 yield self._tell(run, options, bars)
         if options["kind"] in ("personal", "all"):
             run = train(
