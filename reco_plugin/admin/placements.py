@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -148,6 +149,29 @@ class PlacementAdmin(EditingAdmin):
         self.message_user(request, words, messages.SUCCESS if count else messages.INFO)
 
     # --- preview ----------------------------------------------------------------------------
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """What is typed may be looked at before it is saved; what is wrong with it comes first."""
+        asked = request.method == "POST" and "_preview" in request.POST
+        if asked and (page := self._unsaved(request, object_id)):
+            return page
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def _unsaved(self, request: HttpRequest, object_id: str | None) -> HttpResponseBase | None:
+        row = self.get_object(request, unquote(object_id)) if object_id else None
+        may = self.has_change_permission(request, row) if row else self.has_add_permission(request)
+        if not may or (object_id and row is None):
+            return None
+        form = self.get_form(request, row, change=row is not None)(request.POST, instance=row)
+        if not form.is_valid():
+            return None
+        return previewing.unsaved(self, request, form.instance, form.spec(form.cleaned_data))
 
     def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         """What this placement would show now, active or not. Nothing is recorded."""

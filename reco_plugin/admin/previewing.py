@@ -17,7 +17,7 @@ from reco_plugin.models import Item, Placement
 from reco_plugin.placements import read
 from reco_plugin.serving.preview import preview
 from reco_plugin.serving.reasons import sentence
-from reco_plugin.types import Shopper, Slate, SlateItem
+from reco_plugin.types import PlacementSpec, Shopper, Slate, SlateItem
 
 if TYPE_CHECKING:
     from reco_plugin.admin.placements import PlacementAdmin
@@ -41,7 +41,37 @@ class Row:
 
 
 def view(admin: PlacementAdmin, request: HttpRequest, row: Placement) -> HttpResponseBase:
+    """As it is saved."""
     spec, wrong = read(row)
+    back = admin.here(request, "change", row.pk)
+    return _page(admin, request, row, spec, wrong=wrong, back=back)
+
+
+def unsaved(
+    admin: PlacementAdmin, request: HttpRequest, row: Placement, spec: PlacementSpec
+) -> HttpResponseBase:
+    """As it is typed; from here it is saved, or looked at for another product."""
+    kept = [
+        (name, value)
+        for name, values in request.POST.lists()
+        for value in values
+        if name not in _NOT_KEPT
+    ]
+    return _page(admin, request, row, spec, kept=kept, back=request.get_full_path())
+
+
+_NOT_KEPT = frozenset(
+    ("csrfmiddlewaretoken", "_preview", "_save", "product", "category", "shopper")
+)
+
+
+def _page(
+    admin: PlacementAdmin,
+    request: HttpRequest,
+    row: Placement,
+    spec: PlacementSpec | None,
+    **context: Any,
+) -> HttpResponseBase:
     asked = _Asked(request, row.site, admin)
     slate = None
     if spec is not None:
@@ -58,25 +88,26 @@ def view(admin: PlacementAdmin, request: HttpRequest, row: Placement) -> HttpRes
         title=_("What “%s” would show") % row.slug,
         row=row,
         original=row,
-        wrong=wrong,
         asked=asked,
         rows=[told(item, slate) for item in slate] if slate is not None else [],
         notes=slate.notes if slate is not None else (),
-        timings=[(name, figures.decimal(spent, 1)) for name, spent in slate.timings.items()]
-        if slate is not None
-        else [],
-        back=admin.here(request, "change", row.pk),
+        timings=_timings(slate),
+        **context,
     )
 
 
+def _timings(slate: Slate | None) -> list[tuple[str, str]]:
+    spent = slate.timings.items() if slate is not None else ()
+    return [(name, figures.decimal(milliseconds, 1)) for name, milliseconds in spent]
+
+
 def told(item: SlateItem, slate: Slate) -> Row:
-    titles = getattr(slate, "titles", {})
     return Row(
         position=item.position + 1,
         title=str(backends.catalog().value(item.product, "title") or item.product),
         key=str(item.key),
         reason=item.reason or figures.NOTHING,
-        why=sentence(item, titles),
+        why=sentence(item, slate.titles),
         source=item.source,
         rung=exposure.RUNGS.get(item.rung, item.rung),
         score=figures.decimal(item.score, 4),
@@ -129,4 +160,5 @@ class _Asked:
 
 
 def _text(request: HttpRequest, name: str) -> str:
-    return request.GET.get(name, "").replace("\x00", "").strip()[:200]
+    given = request.POST if request.method == "POST" else request.GET
+    return given.get(name, "").replace("\x00", "").strip()[:200]

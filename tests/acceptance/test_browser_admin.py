@@ -27,6 +27,10 @@ PAGES = (
     "/admin/reco/interaction/",
     "/admin/reco/interaction/dropped/",
     "/admin/reco/item/",
+    "/admin/reco/placement/",
+    "/admin/reco/placement/add/",
+    "/admin/reco/manuallink/",
+    "/admin/reco/manuallink/add/",
 )
 
 
@@ -121,6 +125,50 @@ def test_what_a_shopper_did_is_found_by_name(operator: Page) -> None:
     assert set(found) == {product}
 
 
+def open_placement(page: Page, name: str) -> None:
+    page.goto(f"/admin/reco/placement/?q={name}")
+    page.get_by_role("link", name=name, exact=True).click()
+
+
+def shows(page: Page, heading: str) -> bool:
+    """Does the shop's home page have a row of that name, within the seconds a process remembers?"""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        page.goto("/")
+        if page.get_by_role("heading", name=heading, exact=True).count():
+            return True
+        page.wait_for_timeout(1_000)
+    return False
+
+
+def test_a_merchandiser_changes_what_stands_on_a_page(operator: Page) -> None:
+    open_placement(operator, "home_trending")
+    operator.get_by_role("link", name="Preview").click()
+    assert operator.locator("tbody tr").count() >= 1
+    operator.go_back()
+    operator.get_by_label("Heading").fill("Hot today")
+    operator.get_by_label("kind 1", exact=True).first.select_option(label="popular")
+    operator.get_by_label("Most products").fill("3")
+    operator.get_by_role("button", name="Save", exact=True).click()
+    assert "was changed successfully" in operator.locator(".messagelist").inner_text()
+    assert shows(operator, "Hot today")
+    assert operator.get_by_role("region", name="Hot today").locator(".card").count() == 3
+
+    open_placement(operator, "home_trending")
+    operator.get_by_label("Fewest products").fill("9")
+    operator.get_by_role("button", name="Save", exact=True).click()
+    assert "nothing would ever be shown" in operator.locator(".errornote + .errorlist").inner_text()
+
+    operator.goto("/admin/reco/placement/?q=home_trending")
+    operator.get_by_role("row", name=re.compile("home_trending")).get_by_role("checkbox").check()
+    operator.locator("select[name=action]").select_option(label="Make as it came with the app")
+    operator.locator(".actions button").first.click()
+    open_placement(operator, "home_trending")
+    assert operator.get_by_label("Heading").input_value() == ""
+    operator.get_by_role("link", name="History").click()
+    assert "Made as it came" in operator.locator("#change-history").inner_text()
+
+
 @pytest.fixture
 def telephone(browser: Browser, operator: Page) -> Iterator[Page]:
     """The same operator on a small screen, in the dark."""
@@ -143,8 +191,9 @@ def test_nothing_sticks_out_on_a_telephone(operator: Page, telephone: Page) -> N
         assert telephone.evaluate("document.documentElement.scrollWidth") <= 360, path
 
 
-NAMELESS = """() => [...document.querySelectorAll('main a, main button, main svg[role=img]')]
-    .filter(e => !(e.textContent.trim() || e.getAttribute('aria-label') || e.title))
+NAMELESS = """() => [...document.querySelectorAll('main a, main button, main svg[role=img], .reco-row > *')]
+    .filter(e => !(e.matches('.reco-row > *') ? '' : e.textContent.trim())
+        && !(e.getAttribute('aria-label') || e.title))
     .map(e => e.outerHTML.slice(0, 120))"""
 LEVELS = "() => [...document.querySelectorAll('main h1, main h2, main h3')].map(e => +e.tagName[1])"
 

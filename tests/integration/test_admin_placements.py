@@ -350,6 +350,42 @@ def test_a_draft_is_previewed_with_reasons_and_nothing_is_recorded(
     assert not Interaction.objects.exists()
 
 
+def test_what_is_typed_is_looked_at_before_it_is_saved(
+    merchandiser: Client, shop: ss.Shop, mine: Placement
+) -> None:
+    sent = form(page="home", max_items="2", _preview="1", **{"kinds-0-kind": "popular"})
+    response = merchandiser.post(of(mine), sent)
+    said = text(response)
+    assert "It is not saved yet." in said
+    assert said.count('class="reco-code"') == 2
+    mine.refresh_from_db()
+    assert mine.max_items == 8
+    assert not LogEntry.objects.exists()
+    kept = inputs(response.content.decode()) | {"product": "Thing 3", "_preview": "1"}
+    again = merchandiser.post(of(mine), kept)
+    assert 'value="Thing 3"' in text(again)
+    saved = merchandiser.post(of(mine), inputs(again.content.decode()) | {"_save": "1"})
+    assert saved.status_code == 302
+    mine.refresh_from_db()
+    assert (mine.max_items, mine.kinds) == (2, [{"kind": "popular", "weight": 1.0}])
+
+
+def test_a_new_one_is_looked_at_before_it_is_there(merchandiser: Client, shop: ss.Shop) -> None:
+    sent = form(_preview="1", slug="brandnew")
+    assert "What “brandnew” would show" in text(merchandiser.post(LIST + "add/", sent))
+    assert not Placement.objects.filter(slug="brandnew").exists()
+    wrong = text(merchandiser.post(LIST + "add/", sent | {"min_items": "9"}))
+    assert "At least 9 but at most 8" in wrong
+    assert not Placement.objects.filter(slug="brandnew").exists()
+
+
+def test_who_may_only_look_previews_nothing_unsaved(rights: Rights, mine: Placement) -> None:
+    client = rights.operator("reco.view_placement")
+    assert client.post(of(mine), form(_preview="1")).status_code == 403
+    assert client.post(LIST + "add/", form(_preview="1")).status_code == 403
+    assert "_preview" not in text(client.get(of(mine)))
+
+
 def test_for_a_product_by_key_or_title(
     merchandiser: Client, shop: ss.Shop, preset: Placement
 ) -> None:
