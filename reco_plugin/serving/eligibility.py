@@ -7,7 +7,7 @@ shopper bought lately or dismissed, and sensitive products where the list would 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import EmptyResultSet, FieldDoesNotExist
@@ -72,6 +72,10 @@ class Eligibility:
             known |= {each.pk: (each, getattr(each, GROUP, each.pk)) for each in products}
         found = ((key, known[key]) for key in keys)
         return {key: row for key, row in found if row is not None}
+
+    def known(self, *, sensitive: bool, shows_bought: bool) -> Mapping[Key, object]:
+        """The live rows that were read for such a question already."""
+        return self._shared.rows.get(self.purpose(sensitive, shows_bought), {})
 
     def within(
         self, groups: Collection[Key], *, sensitive: bool, without: Collection[Key] = ()

@@ -261,7 +261,7 @@ class Rungs:
         taken, at = 0, 0
         while at < len(offered) and self.filling.missing > 0:
             size = BATCH if at else self._batch(wanted=self.filling.missing)
-            batch = offered[at : at + size]
+            batch = offered[at : at + (self._known(offered[at:], step) or size)]
             live = self._live(batch, step)
             self._share.learn(len(live), len(batch))
             taken += self.filling.take(
@@ -273,6 +273,16 @@ class Rungs:
             )
             at += len(batch)
         return taken
+
+    def _known(self, offered: Sequence[Candidate], step: Step) -> int:
+        """How many of the first need not be read: their live rows are known to this page."""
+        sensitive = self._may_be_sensitive(step)
+        rows = {
+            shows: self._eligibility.known(sensitive=sensitive, shows_bought=shows)
+            for shows in (False, True)
+        }
+        known = (one.key in rows[one.source in SHOWS_BOUGHT] for one in offered)
+        return next((at for at, is_known in enumerate(known) if not is_known), len(offered))
 
     def _batch(self, *, wanted: int) -> int:
         """Candidates to read live rows of: as few as fill the slate, where no two can be one tile."""
