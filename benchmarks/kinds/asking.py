@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +9,9 @@ from django.test import override_settings
 
 from benchmarks.kinds.figures import Answer, K, Line, line
 from benchmarks.kinds.questions import Case, Question
+from reco_plugin.models import Interest
 from reco_plugin.serving import recommend
+from reco_plugin.serving.facets import recommend_facets
 from reco_plugin.types import Slate
 
 NAMES = 3
@@ -53,15 +54,26 @@ def measure(question: Question, catalogue: int, tick: Callable[[], object]) -> L
 
 
 def slate(kind: str, case: Case, **more: Any) -> Slate:
-    """As a page asks."""
+    """As a page asks. What the shopper says they like they have said before."""
+    if case.interests and case.shopper is not None:
+        _declare(case)
     options: dict[str, Any] = {"shopper": case.shopper, "limit": K, "record": False, **more}
     if case.product is not None:
         options["product"] = case.product
     if case.cart:
-        if "cart" not in inspect.signature(recommend).parameters:
-            raise CannotAsk("recommend() takes no cart yet")
         options["cart"] = case.cart
     return recommend(kind, **options)
+
+
+def _declare(case: Case) -> None:
+    assert case.shopper is not None
+    Interest.objects.bulk_create(
+        (
+            Interest(shopper=case.shopper.id, facet=facet, value=value)
+            for facet, value in case.interests
+        ),
+        ignore_conflicts=True,
+    )
 
 
 def _asked(kind: str, case: Case) -> Answer:
@@ -72,11 +84,7 @@ def _asked(kind: str, case: Case) -> Answer:
 
 
 def _names(facet: str, case: Case) -> Answer:
-    try:
-        from reco_plugin.serving import facets
-    except ImportError as problem:
-        raise CannotAsk("there is no recommend_facets() yet") from problem
-    found = facets.recommend_facets(facet, shopper=case.shopper, limit=NAMES)
+    found = recommend_facets(facet, shopper=case.shopper, limit=NAMES)
     names = [getattr(one, "name", one) for one in found]
     return Answer(keys=names, own=len(names))
 

@@ -60,6 +60,7 @@ class Asking:
             self.together,
             self.cart,
             self.bought_bought,
+            self.after_order,
             self.similar,
             *self.of_the_week,
             self.new_arrivals,
@@ -199,6 +200,14 @@ class Asking:
             yield dealt[0], dealt[1:]
 
     def bought_bought(self) -> Question:
+        return self._next_basket(
+            "one product", lambda last, rng: {"product": int(rng.choice(last))}
+        )
+
+    def after_order(self) -> Question:
+        return self._next_basket("all", lambda last, _: {"cart": tuple(last)})
+
+    def _next_basket(self, of: str, about: Callable[[list[int], Any], dict[str, Any]]) -> Question:
         rng = self.random("next")
         cases = []
         for name in self.some(self.returning, "next"):
@@ -206,10 +215,10 @@ class Asking:
             following = _basket(self.after, self.after.of_customer[name][0])
             wanted = frozenset(following) - frozenset(self.past.bought(name))
             if wanted:
-                cases.append(Case(product=int(rng.choice(last)), wanted=wanted))
+                cases.append(Case(wanted=wanted, **about(last, rng)))
         return Question(
             kind="bought_bought",
-            asked="new products of the next basket, from one product of the last",
+            asked=f"new products of the next basket, from {of} of the last",
             cases=cases,
         )
 
@@ -281,7 +290,7 @@ class Asking:
             kind="personal",
             asked="first basket of someone nothing is known of",
             cases=[Case(wanted=wanted) for wanted, _ in self._first_baskets()],
-            note="cold start",
+            note="cold start; the log tells no circumstances to go by",
         )
 
     def declared(self) -> Question:
