@@ -107,12 +107,29 @@ def settle(name: str, found: Circumstances, *, limit: int | str | None, placemen
     """
     spec, steps = _named(name, found)
     wanted = spec.max_items if limit in (None, "") else limit
+    return _ask(spec, steps, found, limit=int(wanted or 0), placement=placement or name)
+
+
+def ask_of(spec: PlacementSpec, found: Circumstances) -> Ask:
+    """The slate of a placement that need not be in force."""
+    steps = ways.of_placement(spec)
+    return _ask(spec, steps, found, limit=spec.max_items, placement=spec.slug)
+
+
+def _ask(
+    spec: PlacementSpec,
+    steps: tuple[Step, ...],
+    found: Circumstances,
+    *,
+    limit: int,
+    placement: str,
+) -> Ask:
     return Ask(
-        kind=spec.kinds[0].kind if spec.kinds else name,
+        kind=spec.kinds[0].kind if spec.kinds else spec.slug,
         spec=spec,
         steps=_tried(steps, found),
-        limit=max(0, min(MOST, int(wanted or 0))),
-        placement=placement or name,
+        limit=max(0, min(MOST, limit)),
+        placement=placement,
         of=found,
     )
 

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from reco_plugin.serving import ways
 from reco_plugin.serving.answers import answer
-from reco_plugin.serving.asking import MOST, Ask, circumstances
+from reco_plugin.serving.asking import ask_of, circumstances
 from reco_plugin.serving.ladder import climb
 from reco_plugin.serving.recommend import guarded
 from reco_plugin.serving.shared import shared_of
@@ -34,14 +33,7 @@ def preview(
         found = circumstances(
             request=None, shopper=shopper, product=product, category=category, cart=cart
         )
-        ask = Ask(
-            kind=spec.kinds[0].kind,
-            spec=spec,
-            steps=ways.of_placement(spec),
-            limit=min(MOST, spec.max_items),
-            placement=spec.slug,
-            of=replace(found, site=site),
-        )
+        ask = ask_of(spec, replace(found, site=site))
         shared = shared_of(ask.of)
         return answer(ask, climb(ask, shared), shared)
 

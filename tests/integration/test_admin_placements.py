@@ -346,6 +346,7 @@ def test_a_draft_is_previewed_with_reasons_and_nothing_is_recorded(
     assert said.count('class="reco-code"') == 3
     assert "Thing 0" in said
     assert "Popular right now" in said
+    assert "fallback" not in said.split("<tbody>")[1]
     assert not Impression.objects.exists()
     assert not Interaction.objects.exists()
 
