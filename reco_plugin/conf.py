@@ -208,6 +208,11 @@ class Settings:
     CONTEXT = Setting(
         str, "", "Dotted path of a callable(request) -> dict of market, region …; empty for none."
     )
+    SOURCES = Setting(
+        dict,
+        cast("Mapping[str, str]", {}),
+        "Sources of your own, each a kind: {'staff_picks': 'shop.reco.StaffPicks'}.",
+    )
     STEERING = Setting(
         bool, False, "Let the circumstances of a request (device, hour, market) steer the ranking."
     )

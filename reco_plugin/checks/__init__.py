@@ -8,7 +8,7 @@
 | reco.E004 | RECO_ORDERS cannot be imported or is no OrderMapping |
 | reco.E005 | a path of the order mapping does not exist on the order line |
 | reco.E006 | a RECO_* setting has the wrong type or an unknown value |
-| reco.E007 | a RECO_* setting names a callable that cannot be imported |
+| reco.E007 | a RECO_* setting names a callable or a source that cannot be used |
 | reco.E008 | RECO_TRAINER is unknown or RECO_TRAINER_CONFIG does not suit it |
 | reco.E009 | eligible() of the catalogue raises, or gives back no queryset that can be narrowed |
 | reco.E010 | RECO_INTERVALS or RECO_TIME_LIMITS name an unknown job, or no number of seconds |

@@ -15,6 +15,8 @@ from django.utils.module_loading import import_string
 from reco_plugin import backends, conf
 from reco_plugin.checks.registration import Messages, check
 from reco_plugin.exceptions import RecoError
+from reco_plugin.retrieval import SOURCES
+from reco_plugin.retrieval.kinds import OWN, added
 from reco_plugin.stores.choice import BUILT_IN
 from reco_plugin.trainers import registry
 from reco_plugin.types import EventKind, Rung
@@ -26,6 +28,8 @@ CHOICES = {
 ABOVE_ZERO = ("STATEMENT_TIMEOUT_MS", "WRITE_TIMEOUT_MS")
 """Where 0 is no limit to PostgreSQL, and no time at all to us."""
 HOOKS = ("CART", "CONSENT", "CONTEXT", "SITE")
+PARTS = ("name", "rung", "goes_by", "lookups", "candidates")
+"""What a source must have."""
 
 
 @check()
@@ -109,6 +113,25 @@ def hooks(databases: Sequence[str]) -> Messages:
             backends.hook(conf.PREFIX + name, path)
         except ImproperlyConfigured as error:
             yield Error(str(error), hint="Name a callable by its dotted path.", id="reco.E007")
+
+
+@check()
+def sources(databases: Sequence[str]) -> Messages:
+    """reco.E007"""
+    for name, path in added().items():
+        hint = "Name a class with lookups() and candidates() by its dotted path, under a name of its own."
+        if name in OWN:
+            yield Error(f"RECO_SOURCES: {name!r} comes with the app.", hint=hint, id="reco.E007")
+            continue
+        try:
+            found = SOURCES[name]
+        except (ImproperlyConfigured, AttributeError, TypeError) as error:
+            yield Error(f"RECO_SOURCES: {name!r}: {error}", hint=hint, id="reco.E007")
+            continue
+        lacking = [part for part in PARTS if not hasattr(found, part)]
+        if lacking:
+            words = f"RECO_SOURCES: {path!r} has no {', '.join(lacking)}."
+            yield Error(words, hint=hint, id="reco.E007")
 
 
 @check()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+
+from django.conf import settings
+
+from reco_plugin import conf
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,4 +47,31 @@ _ALL = (
     Kind(name="manual", sources=("manual",), needs="basket"),
 )
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
+OWN: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _ALL})
+"""Those that come with the app."""
+
+
+class _Kinds(Mapping[str, Kind]):
+    """Ours, and one of each source that RECO_SOURCES names."""
+
+    def __getitem__(self, name: str) -> Kind:
+        if name in OWN:
+            return OWN[name]
+        if name in added():
+            return Kind(name=name, sources=(name,))
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from OWN
+        yield from (name for name in added() if name not in OWN)
+
+    def __len__(self) -> int:
+        return len(set(OWN) | set(added()))
+
+
+KINDS: Mapping[str, Kind] = _Kinds()
+
+
+def added() -> Mapping[str, str]:
+    """The shop's own sources: dotted paths by name. Nothing outside a project."""
+    return conf.settings.SOURCES if settings.configured else {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import cast
 
+from reco_plugin import backends
 from reco_plugin.retrieval.base import Source
 from reco_plugin.retrieval.because_you_viewed import BecauseYouViewed
 from reco_plugin.retrieval.best_converting import BestConverting
@@ -12,6 +14,7 @@ from reco_plugin.retrieval.bought_bought import BoughtBought
 from reco_plugin.retrieval.bought_together import BoughtTogether
 from reco_plugin.retrieval.buy_again import BuyAgain
 from reco_plugin.retrieval.continue_shopping import ContinueShopping
+from reco_plugin.retrieval.kinds import added
 from reco_plugin.retrieval.long_tail import LongTail
 from reco_plugin.retrieval.manual import Manual
 from reco_plugin.retrieval.new_arrivals import NewArrivals
@@ -24,7 +27,7 @@ from reco_plugin.retrieval.trending import Trending
 from reco_plugin.retrieval.viewed_bought import ViewedBought
 from reco_plugin.retrieval.viewed_viewed import ViewedViewed
 
-SOURCES: Mapping[str, Source] = MappingProxyType(
+OWN: Mapping[str, Source] = MappingProxyType(
     {
         "personal": Personal(),
         "contextual": Similar(),
@@ -46,3 +49,29 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "manual": Manual(),
     }
 )
+"""Those that come with the app."""
+
+
+class _Sources(Mapping[str, Source]):
+    """Ours, and those that RECO_SOURCES names. Raises ImproperlyConfigured for a path that leads nowhere."""
+
+    def __getitem__(self, name: str) -> Source:
+        if name in OWN:
+            return OWN[name]
+        return _made(added()[name])
+
+    def __iter__(self) -> Iterator[str]:
+        yield from OWN
+        yield from (name for name in added() if name not in OWN)
+
+    def __len__(self) -> int:
+        return len(set(OWN) | set(added()))
+
+
+def _made(path: str) -> Source:
+    maker = backends.hook("RECO_SOURCES", path)
+    assert maker is not None
+    return cast("Source", maker())
+
+
+SOURCES: Mapping[str, Source] = _Sources()
