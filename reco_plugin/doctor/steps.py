@@ -11,7 +11,7 @@ AGAIN = (
     "reco_backfill), or look further back (RECO_BEHAVIOUR_DAYS)."
 )
 NEW = "Name the date a product became available: available_since of RECO_CATALOG."
-MANUAL = "Link products by hand, in the admin under manual links."
+MANUAL = "Link products by hand, in the admin under Links."
 BACKFILL = "Bring your past orders in: python manage.py reco_backfill"
 LISTS = "Make the lists: python manage.py reco_train --kind lists"
 
