@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
+from django.db import Error
+
+from reco_plugin.exceptions import StoreError
 from reco_plugin.pipeline.arrange import Material, Needs, arrange, vectors_wanted, wants
 from reco_plugin.pipeline.exposure import fresh
 from reco_plugin.retrieval import Newest
@@ -13,6 +17,8 @@ from reco_plugin.serving.asking import Ask
 from reco_plugin.serving.filling import Filling
 from reco_plugin.serving.shared import Shared
 from reco_plugin.types import Candidate, ItemFacts, Key, KindShare
+
+T = TypeVar("T")
 
 Offers = Sequence[tuple[KindShare, Sequence[Candidate]]]
 FRESH = Newest(k=60)
@@ -97,12 +103,26 @@ class Arranging:
         anchors = self._ask.of.anchors[:1]
         return Material(
             facts=facts,
-            vectors=self._shared.vectors(wanted.vectors) if wanted.vectors else {},
+            vectors=self._nicety("vectors", self._shared.vectors, wanted.vectors),
             anchor=facts.get(anchors[0]) if anchors else None,
-            shown=self._shared.shown(wanted.shown) if wanted.shown else {},
+            shown=self._nicety("shown", self._shared.shown, wanted.shown),
             fresh=self._fresh(),
             context=self._ask.of.context,
         )
+
+    def _nicety(
+        self, name: str, read: Callable[[Sequence[Key]], Mapping[Key, T]], keys: Sequence[Key]
+    ) -> Mapping[Key, T]:
+        """What makes a list better, and is nothing to lose it for: one that cannot be read is given up
+        for the page, and whoever reads again does without."""
+        if not keys or name in self._shared.given_up:
+            return {}
+        try:
+            return read(keys)
+        except (Error, StoreError):
+            self._shared.given_up.add(name)
+            self._filling.note(f"{name}: could not be read")
+            raise
 
     def _fresh(self) -> list[Candidate]:
         """New products that are not left out by their key."""

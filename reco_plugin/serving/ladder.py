@@ -115,13 +115,15 @@ class Ladder:
 
     def _try(self, name: str, work: Callable[[], None], *, again: bool = True) -> Exception | None:
         """None when the source was read; else what the database said."""
+        given_up = len(self.shared.given_up)
         try:
             with self.window(self.rungs.settings(name)):
                 work()
         except NothingToGoBy as reason:
             self.filling.note(f"{name}: {reason}")
         except (Error, StoreError) as error:
-            if again and isinstance(error, ProgrammingError | StoreError) and self._has_moved():
+            does_without = len(self.shared.given_up) > given_up
+            if again and (does_without or (_may_move(error) and self._has_moved())):
                 return self._try(name, work, again=False)
             return error
         return None
@@ -167,6 +169,11 @@ class Ladder:
                 words,
                 extra={"reco": {"placement": self.ask.placement, "error": words}},
             )
+
+
+def _may_move(error: Exception) -> bool:
+    """What is said of tables that are not there (any more)."""
+    return isinstance(error, ProgrammingError | StoreError)
 
 
 def _judge(vectors: Breaker, failure: Exception | None, *, answered: bool) -> None:

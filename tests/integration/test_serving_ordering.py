@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import uuid
 from collections import Counter
 
 import pytest
 import servingshop as ss
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from testapp.models import Product, StockRecord
 
+from reco_plugin import backends
+from reco_plugin.exceptions import StoreError
 from reco_plugin.models import Click, Impression, Item, Placement
 from reco_plugin.serving import pointers, recommend, spots
 
@@ -264,3 +268,53 @@ def test_a_product_that_no_sync_has_seen_breaks_nothing(shop):
     )
     assert len(ask(shop, product=shop.products[3])) == 8
     assert Product.objects.count() == COUNT
+
+
+# --- what makes a list better, and is nothing to lose it for -------------------------------------
+
+
+def fails(error):
+    def read(*_, **__):
+        raise error
+
+    return read
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["in a transaction", "alone"])
+@pytest.mark.parametrize("error", [StoreError("it is gone"), OperationalError("too slow")])
+@pytest.mark.parametrize("what", ["vectors", "shown"])
+def test_a_list_is_not_lost_for_what_would_make_it_better(shop, monkeypatch, what, error, inside):
+    place("similar", diversity=0.5, rotate_after=3)
+    place_of = {
+        "vectors": f"{type(backends.store()).__module__}.{type(backends.store()).__name__}.vectors_of",
+        "shown": "reco_plugin.serving.shared.shown",
+    }
+    monkeypatch.setattr(place_of[what], fails(error))
+    with transaction.atomic() if inside else contextlib.nullcontext():
+        slate = ask(shop, product=shop.products[20])
+    assert len(slate) == 8
+    assert {item.source for item in slate} == {"similar"}
+    assert f"{what}: could not be read" in slate.notes
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite knows no time limit")
+def test_a_real_time_out_leaves_the_list_too(shop, monkeypatch, settings):
+    """The statement is cancelled by the server, inside the shop's transaction."""
+    settings.RECO_STATEMENT_TIMEOUT_MS = 300
+
+    def slow(*_, **__):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(5)")
+
+    place("similar", rotate_after=3)
+    monkeypatch.setattr("reco_plugin.serving.shared.shown", slow)
+    slate = ask(shop, product=shop.products[20])
+    assert len(slate) == 8
+    assert {item.source for item in slate} == {"similar"}
+    assert Product.objects.count() == COUNT
+
+
+def test_without_facts_nothing_unchecked_is_shown(shop, monkeypatch):
+    place("similar", must_match=["gender"], fallback=["popular"])
+    monkeypatch.setattr("reco_plugin.serving.shared.read_facts", fails(OperationalError("slow")))
+    assert not ask(shop, product=shop.products[11])
