@@ -27,7 +27,7 @@ from reco_plugin.serving.reads import Allowance, Unavailable, bounded
 from reco_plugin.serving.relevance import NOTHING, Ranking, Relevance, guarded
 from reco_plugin.serving.shared import Shared, shared_of
 from reco_plugin.stores import keys as shop_keys
-from reco_plugin.stores.base import Ordering, Scoring, Store, Within
+from reco_plugin.stores.base import History, Ordering, Scoring, Store, Within
 from reco_plugin.types import Floats, Key, Shopper
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ M = TypeVar("M", bound=Model)
 
 DEPTH = 300
 """Products that are ranked by name, where the database cannot rank them all."""
+FURTHER = 3
+"""How many times RECO_HISTORY is looked back for what was known at an earlier moment."""
 
 
 def order_by_relevance(
@@ -164,12 +166,17 @@ class _Asked:
         return self._nearest(reader.store, reader.personal, vector, using)
 
     def _vector_then(self, page: Shared) -> Floats | None:
+        """As it was at `as_of`, from as many events as were known then."""
         past, run = page.read_past(), page.personal
-        if past is None or run is None or self.as_of is None:
+        if past is None or run is None or self.as_of is None or page.shopper is None:
             return None
-        before = (each for each in past.history.events if each.occurred_at <= self.as_of)
-        known = replace(past.history, events=tuple(before))
-        return Past(history=known, whole=past.whole).vector(run, self.as_of)
+        limit = conf.settings.HISTORY
+        then = _until(self.as_of, past.history)
+        if then is not past.history and not past.whole:
+            further = page.reader().history(page.shopper.id, FURTHER * limit)
+            then = _until(self.as_of, further)
+        then = replace(then, events=then.events[:limit])
+        return Past(history=then, whole=past.whole).vector(run, self.as_of)
 
     def _nearest(self, store: Store, run: LiveRun, vector: Floats, using: str) -> Scoring | None:
         """Of a store that is no part of the shop's query: the best of the queryset, by name."""
@@ -181,6 +188,12 @@ class _Asked:
         within = Within(sql=sql, params=tuple(params))
         found = store.nearest(run.handle, vector, DEPTH, within=within)
         return _by_name([scored.key for scored in found], using)
+
+
+def _until(moment: dt.datetime, history: History) -> History:
+    """`history` itself where it holds nothing newer."""
+    events = tuple(event for event in history.events if event.occurred_at <= moment)
+    return history if len(events) == len(history.events) else replace(history, events=events)
 
 
 def _popular(page: Shared, category: str, using: str) -> Scoring | None:

@@ -137,6 +137,24 @@ def test_what_is_looked_at_on_the_way_moves_nothing_on_the_next_page(shop):
     assert now != first
 
 
+def test_the_order_of_an_earlier_moment_is_that_of_a_long_history_too(shop, settings):
+    settings.RECO_HISTORY = 3
+    for back, number in enumerate((20, 4, 31, 9, 15)):
+        shop.did(EventKind.VIEW_ITEM, shop.products[number], days=1 + back)
+    as_of = timezone.now()
+
+    def order() -> list[int]:
+        found = order_by_relevance(everything(), None, shopper=shop.shopper, as_of=as_of)
+        return numbers(shop, found)
+
+    first = order()
+    for number in (38, 39):
+        shop.did(EventKind.VIEW_ITEM, shop.products[number], days=-0.001)
+    assert order() == first
+    shop.did(EventKind.VIEW_ITEM, shop.products[0], days=5.5)
+    assert order() == first  # three events were known then, and still are
+
+
 @pytest.mark.parametrize("as_of", ["", "nonsense", "1e400", "nan", None, object(), -1e30])
 def test_a_link_may_hold_nonsense(shop, as_of):
     shop.viewed(20)
