@@ -53,7 +53,7 @@ def work(work: Work) -> dict[str, Any]:
     now = clock.now()
     live = None if options["whole"] else _fit_to_go_on_with(work.site, now)
     kept = behaviour_counts.read(live) if live else None
-    if live is not None and kept is not None:
+    if live and kept and not behaviour_counts.are_late(kept, work.site):
         return update(live, kept, now, work)
     return _anew(work, options)
 
@@ -102,6 +102,7 @@ def _count(run: Run, work: Work) -> None:
     now, days = clock.now(), run.config["days"]
     since = now - dt.timedelta(days=days) if days > 0 else None
     with stage(run, work, "dataset"):
+        last = behaviour_counts.newest(run.site)
         log = read_log(run.site, since=since, until=now, progress=work.progress)
         events = events_of(log)
     with stage(run, work, "fit"):
@@ -109,7 +110,9 @@ def _count(run: Run, work: Work) -> None:
         lists = _lists(run, events, counted, work.progress)
         lists["buy_again"] = _replenished(run, log, events)
     with stage(run, work, "keep"):
-        kept = Kept(counted=counted, items=log.items, since=since, until=now, events=len(log))
+        kept = Kept(
+            counted=counted, items=log.items, since=since, until=now, events=len(log), last=last
+        )
         behaviour_counts.keep(run, kept)
         save(run, work.fence, "artefact", "sha256")
     with stage(run, work, "publish"):

@@ -12,15 +12,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reco_plugin import conf
 from reco_plugin.exceptions import ArtefactCorrupt
 from reco_plugin.jobs.anonymous import SUFFIX
 from reco_plugin.jobs.artefacts import artefact_path, folder
-from reco_plugin.models import Run
+from reco_plugin.models import Interaction, Run
 from reco_plugin.trainers import artefacts, ledger
 from reco_plugin.trainers.pairs import Pairs
 from reco_plugin.types import IdMap
 
 log = logging.getLogger(__name__)
+
+LATE = 0.01
+"""Share of the events that may have come in late."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,6 +39,22 @@ class Kept:
     until: dt.datetime
     """The moment up to which it was."""
     events: int
+    last: int
+    """The newest event there was, by its number."""
+
+
+def newest(site: int) -> int:
+    """The number of the newest event; 0 when there is none."""
+    rows = Interaction.objects.using(conf.settings.DATABASE).filter(site=site)
+    return rows.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def are_late(kept: Kept, site: int) -> bool:
+    """Have many events come in of a time that was counted already (an import, say)? Adding what is new
+    would miss them."""
+    rows = Interaction.objects.using(conf.settings.DATABASE).filter(site=site)
+    late = rows.filter(pk__gt=kept.last, occurred_at__lt=kept.until).count()
+    return late > LATE * kept.events
 
 
 def keep(run: Run, kept: Kept) -> None:
@@ -57,6 +77,7 @@ def read(run: Run) -> Kept | None:
             since=dt.datetime.fromisoformat(meta["since"]) if meta["since"] else None,
             until=dt.datetime.fromisoformat(meta["until"]),
             events=meta["events"],
+            last=meta["last"],
         )
     except (ArtefactCorrupt, KeyError, ValueError) as error:
         log.info("the counts of run %s cannot be gone on with: %s", run.pk, error)
@@ -68,4 +89,5 @@ def _moments(kept: Kept) -> dict[str, Any]:
         "since": kept.since.isoformat() if kept.since else "",
         "until": kept.until.isoformat(),
         "events": kept.events,
+        "last": kept.last,
     }

@@ -49,6 +49,7 @@ class Changes:
 def update(run: Run, kept: Kept, now: dt.datetime, work: Work) -> dict[str, Any]:
     """Bring `run` up to `now`; returns a report."""
     with work.stage("dataset"):
+        kept = replace(kept, last=behaviour_counts.newest(run.site))
         log = read_log(
             run.site,
             since=kept.since,

@@ -253,3 +253,13 @@ def test_what_became_sensitive_is_taken_out_the_same_day(catalogue):
     assert execute("behaviour", 1).report["run"] == run.pk
     assert keys(run, catalogue[0]) == []
     assert not Related.objects.filter(run=run, product_id=catalogue[1].pk).exists()
+
+
+def test_orders_that_were_imported_are_counted(catalogue):
+    before(catalogue)
+    run = behaviour()
+    for shopper in range(20, 23):
+        buy(shopper, catalogue[6], catalogue[7], days_ago=30)
+    report = execute("behaviour", 1).report
+    assert report["run"] != run.pk
+    assert keys(active_run(1, "behaviour"), catalogue[6]) == [catalogue[7].pk.hex]
