@@ -15,6 +15,7 @@ from reco_plugin.jobs.publish import active_run
 from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.models import Impression, Interaction, Outcome, RankedList, Run, RunStatus
+from reco_plugin.testing.wholeness import half_published, left_undone
 from reco_plugin.types import EventKind
 
 pytestmark = pytest.mark.django_db
@@ -260,3 +261,40 @@ def test_a_shopper_who_sent_it_back_does_not_speak_for_the_brand(catalogue):
     acted(catalogue[9], 60, kind=EventKind.PURCHASE)
     acted(catalogue[9], 60, kind=EventKind.REFUND, hours_ago=1)
     assert RankedList.objects.get(run=one("brands"), segment="").scores == [15, 15]
+
+
+# --- killed, and gone on with --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["make_live", "begin"])
+def test_killed_in_between_the_next_one_leaves_nothing_undone(catalogue, monkeypatch, step):
+    class Killed(BaseException):
+        pass
+
+    real, calls = getattr(job, step), []
+
+    def killed(*args: object, **named: object) -> object:
+        calls.append(args)
+        if len(calls) == 2:
+            raise Killed
+        return real(*args, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(job, step, killed)
+        with pytest.raises(Killed):
+            execute("lists", 1)
+    assert list(half_published()) == []
+    assert execute("lists", 1).outcome == Outcome.DONE
+    assert list(half_published()) == list(left_undone()) == []
+    assert {run.kind for run in Run.objects.filter(status=RunStatus.PUBLISHED)} == set(job.MAKERS)
+
+
+def test_old_runs_of_every_kind_are_let_go_of(catalogue, settings):
+    settings.RECO_KEEP_RUNS = 1
+    for _ in range(4):
+        lists()
+    for kind in job.MAKERS:
+        runs = Run.objects.filter(kind=kind)
+        assert runs.filter(status=RunStatus.PUBLISHED).count() == 2
+        kept = RankedList.objects.filter(run__in=runs, segment="").values("run").distinct()
+        assert kept.count() == 2
