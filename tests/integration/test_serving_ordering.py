@@ -16,7 +16,7 @@ from testapp.models import Product, StockRecord
 from reco_plugin import backends
 from reco_plugin.exceptions import StoreError
 from reco_plugin.models import Click, Impression, Item, Placement
-from reco_plugin.serving import pointers, recommend, spots
+from reco_plugin.serving import plan, pointers, recommend, spots
 
 pytestmark = pytest.mark.django_db
 
@@ -295,6 +295,22 @@ def test_a_list_is_not_lost_for_what_would_make_it_better(shop, monkeypatch, wha
     assert len(slate) == 8
     assert {item.source for item in slate} == {"similar"}
     assert f"{what}: could not be read" in slate.notes
+
+
+def test_a_page_is_not_lost_for_it_either(shop, monkeypatch):
+    """It is tried once for the page."""
+    tries = []
+
+    def read(*_, **__):
+        tries.append(1)
+        raise OperationalError("canceling statement due to statement timeout")
+
+    place("similar", rotate_after=3)
+    Placement.objects.create(slug="more", kinds=[{"kind": "popular"}], rotate_after=2, fallback=[])
+    monkeypatch.setattr("reco_plugin.serving.shared.shown", read)
+    page = plan(ss.request(), ["spot", "more"], product=shop.products[20], shopper=shop.shopper)
+    assert [len(slate) for slate in page.values()] == [8, 8]
+    assert len(tries) == 1
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite knows no time limit")
