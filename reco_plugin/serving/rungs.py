@@ -39,7 +39,7 @@ SHOWS_BOUGHT = frozenset({"recently_viewed"}) | {
 """Sources that may offer what was bought lately."""
 OVERFETCH = 4
 """Candidates read for each tile, for eligibility to choose from."""
-SCREENED = 12
+SCREENED = 6
 """The same where a placement turns down candidates for what they are."""
 LEAST_FETCH = 32
 MOST_FETCH = 200

@@ -61,8 +61,10 @@ class Shared:
     _has_vector: bool = False
     _bought: tuple[PastEvent, ...] | None = None
     _interests: tuple[tuple[str, str], ...] | None = None
-    _facts: dict[Key, ItemFacts | None] = field(default_factory=dict)
-    _vectors: dict[Key, Floats | None] = field(default_factory=dict)
+    _facts: dict[Key, ItemFacts] = field(default_factory=dict)
+    _no_facts: set[Key] = field(default_factory=set)
+    _vectors: dict[Key, Floats] = field(default_factory=dict)
+    _no_vectors: set[Key] = field(default_factory=set)
     _shown: dict[Key, int] = field(default_factory=dict)
 
     @property
@@ -100,6 +102,7 @@ class Shared:
         self._reader = self.past = self._vector = None
         self._has_vector = False
         self._vectors.clear()
+        self._no_vectors.clear()
 
     # --- the shopper -------------------------------------------------------------------------
 
@@ -149,7 +152,7 @@ class Shared:
 
     def read_for(self, fields: Collection[str]) -> None:
         """Read what a source goes by of the shopper: `fields` of a Query."""
-        if "now" in fields:
+        if "bought" in fields:
             self.bought()
         if "interests" in fields:
             self.interests()
@@ -168,25 +171,29 @@ class Shared:
 
     def facts(self, keys: Iterable[Key]) -> Mapping[Key, ItemFacts]:
         """What the last sync knows of `keys` (and of others that were asked before)."""
-        missing = [key for key in keys if key not in self._facts]
+        missing = [key for key in keys if not self.knows_facts(key)]
         if missing:
             self.check("facts")
-            self._facts |= dict.fromkeys(missing) | dict(read_facts(missing, self.using))
-        return {key: found for key, found in self._facts.items() if found is not None}
+            found = read_facts(missing, self.using)
+            self._facts |= found
+            self._no_facts.update(key for key in missing if key not in found)
+        return self._facts
 
     def knows_facts(self, key: Key) -> bool:
         """Need nothing be read to know the facts of `key`?"""
-        return key in self._facts
+        return key in self._facts or key in self._no_facts
 
     def vectors(self, keys: Iterable[Key]) -> Mapping[Key, Floats]:
         """The live run's vectors of `keys`; none where the store lends none."""
         reader = self.reader()
-        missing = [key for key in keys if key not in self._vectors]
+        known, unknown = self._vectors, self._no_vectors
+        missing = [key for key in keys if key not in known and key not in unknown]
         if missing and reader.personal is not None and isinstance(reader.store, Lending):
             self.check("vectors")
             found = reader.store.vectors_of(reader.personal.handle, missing)
-            self._vectors |= dict.fromkeys(missing) | dict(found)
-        return {key: found for key, found in self._vectors.items() if found is not None}
+            known |= found
+            unknown.update(key for key in missing if key not in found)
+        return known
 
 
 def shared_of(found: Circumstances) -> Shared:
