@@ -99,7 +99,8 @@ class PlacementForm(forms.ModelForm):  # type: ignore[type-arg]
         tell=row_fields.tell_filters,
         label=gettext_lazy("Filters"),
         help_text=gettext_lazy(
-            "All must hold. Several values have commas between them; 0.2 is 20 %."
+            "All must hold. Several values have commas between them (one with a comma of its own stands in "
+            "quotation marks); 0.2 is 20 %."
         ),
     )
     must_match = NamesField(

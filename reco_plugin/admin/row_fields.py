@@ -5,6 +5,8 @@ Two empty rows are always there; who needs more saves and finds two more.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -159,9 +161,21 @@ def number(text: str) -> float:
         raise ValidationError(_("“%s” is no number.") % text) from None
 
 
+def split(text: str) -> list[str]:
+    """Values with commas between them; one that has a comma itself stands in quotation marks."""
+    rows = csv.reader([text], skipinitialspace=True)
+    return [each.strip() for row in rows for each in row if each.strip()]
+
+
+def joined(values: Sequence[Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow(values)
+    return out.getvalue()
+
+
 def plain(value: float) -> str:
     """1.0 as '1'."""
-    return f"{value:g}"
+    return f"{value:.15g}"
 
 
 def read_shares(rows: Rows) -> list[dict[str, Any]]:
@@ -200,7 +214,7 @@ def read_filters(rows: Rows) -> list[dict[str, Any]]:
 def _filter(field: str, op: str, text: str) -> dict[str, Any]:
     found: dict[str, Any] = {"field": field, "op": op}
     if op in ("in", "not_in"):
-        return found | {"value": [each.strip() for each in text.split(",") if each.strip()]}
+        return found | {"value": split(text)}
     if op in ("at_least", "at_most", "within") and text:
         return found | {"value": number(text)}
     return found | {"value": text} if text else found
@@ -212,7 +226,7 @@ def tell_filters(value: Any) -> list[list[str]]:
 
 def _worded(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
+        return joined(value)
     if isinstance(value, float):
         return plain(value)
     return "" if value is None else str(value)
