@@ -34,10 +34,10 @@ def placements_lines() -> Iterator[str]:
     yield from ("| page | placement | kinds | fallback | most |", "|---|---|---|---|---|")
     for spec in PRESETS:
         kinds = ", ".join(
-            f"`{share.kind}`" + (f" × {share.weight:g}" if share.weight != 1 else "")
+            f"`{share.kind}`" + (f" ({share.weight:g})" if share.weight != 1 else "")
             for share in spec.kinds
         )
-        fallback = ", ".join(f"`{kind}`" for kind in spec.fallback) or "–"
+        fallback = ", ".join(f"`{kind}`" for kind in spec.fallback) or "none"
         yield f"| {spec.page} | `{spec.slug}` | {kinds} | {fallback} | {spec.max_items} |"
 
 

@@ -32,7 +32,7 @@ def visitor(browser: Browser, shop: str) -> Iterator[BrowserContext]:
     page.wait_for_url(re.compile("/account/"))
     for path in shelf(page, "Living")[:4]:
         page.goto(path)
-    page.get_by_role("button", name="Add to cart").click()
+    put_in_cart(page, shelf(page, "Living"))
     yield context
     context.close()
 
@@ -41,20 +41,32 @@ def shelf(page: Page, department: str) -> list[str]:
     """Paths of the products in the list of a department that can be bought."""
     page.goto("/")
     bar = page.get_by_role("navigation", name="Departments")
-    bar.get_by_role("link", name=department).click()
+    page.goto(str(bar.get_by_role("link", name=department).get_attribute("href")))
     return [str(each.get_attribute("href")) for each in page.locator("ul.grid li a").all()]
 
 
-def a_product(page: Page) -> str:
-    return shelf(page, "Living")[5]
+def put_in_cart(page: Page, paths: list[str]) -> str:
+    """The first of these products that is not sold out; returns its name."""
+    for path in paths:
+        page.goto(path)
+        name = page.get_by_role("heading", level=1).inner_text()
+        if page.get_by_role("button", name="Add to cart").count():
+            page.get_by_role("button", name="Add to cart").click()
+            return name
+    raise AssertionError("everything is sold out")
 
 
-def pages(page: Page) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def pages(visitor: BrowserContext) -> dict[str, str]:
+    """Where each page is."""
+    page = visitor.new_page()
+    product = shelf(page, "Living")[5]
+    page.close()
     return {
         "home": "/",
         "department": "/c/living/",
         "shelf": "/c/living/candles/",
-        "product": a_product(page),
+        "product": product,
         "cart": "/cart/",
         "search": "/search/?q=linen",
         "no results": "/search/?q=unobtainium",
@@ -64,14 +76,6 @@ def pages(page: Page) -> dict[str, str]:
 
 def rows(page: Page) -> Locator:
     return page.locator("section.reco-slate, section.bundle")
-
-
-def tiles(row: Locator) -> list[str]:
-    """Titles with prices: what a shopper tells products apart by."""
-    return [
-        " ".join(tile.locator(".name, .brand").all_inner_texts())
-        for tile in row.locator(".card").all()
-    ]
 
 
 def headings(page: Page) -> list[str]:
@@ -88,9 +92,11 @@ def product_pages(page: Page) -> list[str]:
     return found
 
 
-def test_no_product_is_in_two_rows_of_a_page(visitor: BrowserContext) -> None:
+def test_no_product_is_in_two_rows_of_a_page(
+    visitor: BrowserContext, pages: dict[str, str]
+) -> None:
     page = visitor.new_page()
-    for name, path in pages(page).items():
+    for name, path in pages.items():
         page.goto(path)
         shown = product_pages(page)
         repeated = [each for each, times in Counter(shown).items() if times > 1]
@@ -123,9 +129,11 @@ def test_what_is_in_the_cart_is_in_no_row(visitor: BrowserContext) -> None:
     page.close()
 
 
-def test_every_row_has_a_heading_and_its_products_say_why(visitor: BrowserContext) -> None:
+def test_every_row_has_a_heading_and_its_products_say_why(
+    visitor: BrowserContext, pages: dict[str, str]
+) -> None:
     page = visitor.new_page()
-    for name, path in pages(page).items():
+    for name, path in pages.items():
         page.goto(path)
         assert all(headings(page)), name
         assert len(headings(page)) == len(set(headings(page))), name
@@ -136,10 +144,12 @@ def test_every_row_has_a_heading_and_its_products_say_why(visitor: BrowserContex
 
 
 @pytest.mark.parametrize("size", [TELEPHONE, DESK], ids=["360", "1280"])
-def test_nothing_sticks_out(visitor: BrowserContext, size: dict[str, int]) -> None:
+def test_nothing_sticks_out(
+    visitor: BrowserContext, pages: dict[str, str], size: dict[str, int]
+) -> None:
     page = visitor.new_page()
     page.set_viewport_size(size)
-    for name, path in pages(page).items():
+    for name, path in pages.items():
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], name
     page.close()
@@ -163,9 +173,9 @@ def test_the_last_tile_of_a_row_is_reached_with_the_keyboard(visitor: BrowserCon
 
 def test_a_product_page_has_a_bundle_with_one_price(visitor: BrowserContext) -> None:
     page = visitor.new_page()
+    bundle = page.locator("section.bundle")
     for path in shelf(page, "Living")[:12]:
         page.goto(path)
-        bundle = page.locator("section.bundle")
         if bundle.count():
             break
     own = bundle.locator(".bundle-own .price").inner_text()
@@ -201,7 +211,7 @@ def test_a_guest_ticks_what_they_like_and_is_shown_it(browser: Browser, shop: st
     page.get_by_role("checkbox", name=re.compile("^Candles")).check()
     page.get_by_role("button", name="Save").click()
     page.goto("/")
-    row = page.get_by_role("region", name="Picked for you")
+    row = page.get_by_role("region", name="Recommended for you")
     assert any("Candles" in text for text in row.locator(".reason").all_inner_texts())
     context.close()
 
@@ -209,9 +219,7 @@ def test_a_guest_ticks_what_they_like_and_is_shown_it(browser: Browser, shop: st
 def test_the_thank_you_page_and_its_e_mail(browser: Browser, shop: str) -> None:
     context = browser.new_context(base_url=shop, viewport=DESK, user_agent=AGENT)
     page = context.new_page()
-    page.goto(shelf(page, "Living")[0])
-    bought = page.get_by_role("heading", level=1).inner_text()
-    page.get_by_role("button", name="Add to cart").click()
+    bought = put_in_cart(page, shelf(page, "Living"))
     page.goto("/checkout/")
     page.get_by_label("Full name").fill("Ada")
     page.get_by_label("E-mail").fill("ada@example.com")

@@ -27,16 +27,16 @@ MOST = 60_000
 """Bytes of one picture."""
 
 ROWS = {
-    "personal": ("home", "Picked for you"),
+    "personal": ("home", "Recommended for you"),
     "because_you_viewed": ("home", "Because you viewed"),
     "trending": ("home", "Trending"),
     "new_arrivals": ("home", "Just in"),
     "on_sale": ("home", "Reduced"),
     "continue_shopping": ("home", "Carry on where you left off"),
     "facets": ("home", "Brands for you"),
-    "best_converting": ("department", "Chosen most often"),
+    "best_converting": ("department", "Often chosen"),
     "bought_together": ("product", "Goes well with it"),
-    "similar": ("product", "More like this"),
+    "similar": ("product", "You may also like"),
     "viewed_viewed": ("product", "Others also looked at"),
     "recently_viewed": ("cart", "You looked at these"),
     "buy_again": ("account", "Buy it again"),

@@ -213,7 +213,7 @@ def test_an_unreachable_database_is_a_plain_message(tmp_path: Path) -> None:
 def test_every_page_answers(shop: Shop) -> None:
     visitor = Visitor(shop.base)
     visitor.get("/")
-    assert "Picked for you" in visitor.page or "Popular right now" in visitor.page
+    assert "Recommended for you" in visitor.page or "Popular right now" in visitor.page
     assert "script-src" not in visitor.page
     assert visitor.headers["Content-Security-Policy"].startswith("default-src 'self'")
     for path in ("/c/shoes/", "/c/shoes/running-shoes/?sort=price&page=2", "/search/?q=linen",
@@ -261,7 +261,7 @@ def test_a_demo_account_is_greeted_with_its_taste(shop: Shop) -> None:
     visitor.log_in("ann", password[1])
     assert "Your orders" in visitor.page
     visitor.get("/")
-    row = visitor.page.split("Picked for you")[1].split("</section>")[0]
+    row = visitor.page.split('data-placement="home_for_you"')[1].split("</section>")[0]
     assert len(set(re.findall(r'class="name">([^<]+)', row))) == 8
 
 
