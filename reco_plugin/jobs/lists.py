@@ -5,6 +5,7 @@ A kind that fails says so in its own run; the others are made all the same, and 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -19,7 +20,7 @@ from reco_plugin.jobs.running.now import done_now
 from reco_plugin.jobs.running.stages import Stages
 from reco_plugin.jobs.running.work import JobFailed, Work
 from reco_plugin.jobs.seldom import seldom
-from reco_plugin.models import Run, RunStatus
+from reco_plugin.models import ActiveRun, Run, RunStatus
 from reco_plugin.stores.base import Progress
 
 Maker: TypeAlias = Callable[[Counting], ranked.Lists]
@@ -33,6 +34,8 @@ MAKERS: Mapping[str, Maker] = {
     "categories": categories,
 }
 """What makes the lists of each kind of run."""
+RESTS = {"tail": dt.timedelta(hours=6)}
+"""Kinds that are not made anew every time: impressions are many, and what is seldom shown stays so a while."""
 
 
 def lists(
@@ -61,14 +64,24 @@ def _known(kinds: Iterable[str]) -> list[str]:
     return wanted
 
 
+def _due(site: int) -> list[str]:
+    """All but those that change slowly and were made a short while ago."""
+    rows = ActiveRun.objects.using(conf.settings.DATABASE).filter(site=site, kind__in=RESTS)
+    made = {row.kind: clock.aware(row.run.created_at) for row in rows.select_related("run")}
+    now = clock.now()
+    resting = {kind for kind, at in made.items() if at and now - at < RESTS[kind]}
+    return [kind for kind in MAKERS if kind not in resting]
+
+
 def work(work: Work) -> dict[str, Any]:
     """The job. Raises JobFailed, once all are made, when one of them could not be."""
-    options = {"activate": True, "kinds": list(MAKERS), **work.options}
+    options = {"activate": True, **work.options}
+    kinds = options["kinds"] if "kinds" in options else _due(work.site)
     with work.stage("dataset"):
         counting = Counting.read(work.site, clock.now(), work.progress)
-    runs = [_make(kind, counting, work, options["activate"]) for kind in options["kinds"]]
+    runs = [_make(kind, counting, work, options["activate"]) for kind in kinds]
     with work.stage("tidy"):
-        for kind in options["kinds"]:
+        for kind in kinds:
             prune.tidy(work.site, kind)
     if failed := [run for run in runs if run.status == RunStatus.FAILED]:
         raise JobFailed("; ".join(f"{run.kind}: {run.error}" for run in failed))

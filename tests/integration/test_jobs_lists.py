@@ -149,6 +149,13 @@ def test_the_log_is_read_once(catalogue, monkeypatch):
     assert len(read) == 1
 
 
+def test_what_changes_slowly_rests_between_two_executions(catalogue):
+    assert set(execute("lists", 1).report["lists"]) == set(job.MAKERS)
+    assert set(job.MAKERS) - set(execute("lists", 1).report["lists"]) == {"tail"}
+    Run.objects.update(created_at=timezone.now() - dt.timedelta(hours=7))
+    assert set(execute("lists", 1).report["lists"]) == set(job.MAKERS)
+
+
 def test_a_run_is_live_unless_asked_not_to(catalogue):
     live = one("converting")
     lists(kinds=["converting"], activate=False)
