@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from reco_plugin.retrieval.base import Answers, Lookup, Query, Related
+from reco_plugin.retrieval.fusion import Offer, voted
 from reco_plugin.stores.base import Scored
 from reco_plugin.types import Candidate, Key, Rung
 
 
 class BehaviourSource:
-    """Products related to the anchors, each with its best score to any of them and that one's name."""
+    """Products related to the anchors, by their best score to any of them or by the sum of all scores.
+
+    The reason names the anchor that speaks for it loudest.
+    """
 
     name: ClassVar[str]
     relation: ClassVar[str]
@@ -20,6 +24,8 @@ class BehaviourSource:
     """The word before the anchor in the reason."""
     rung: ClassVar[Rung] = Rung.CONTEXTUAL
     goes_by: ClassVar[frozenset[str]] = frozenset({"anchors"})
+    adds_up: ClassVar[bool] = False
+    """Do the scores of several anchors add up? Otherwise the best one counts."""
 
     def anchors(self, query: Query) -> tuple[Key, ...]:
         """The products that something is to go with."""
@@ -31,7 +37,8 @@ class BehaviourSource:
     def candidates(self, query: Query, answers: Answers) -> list[Candidate]:
         anchors = self.anchors(query)
         lists = {key: answers.get(Related(relation=self.relation, key=key), ()) for key in anchors}
-        return best_of(
+        merge = sum_of if self.adds_up else best_of
+        return merge(
             lists, source=self.name, rung=self.rung, says=self.says, without=frozenset(anchors)
         )
 
@@ -63,3 +70,22 @@ def best_of(
         for scored, anchor in best.values()
     ]
     return sorted(found, key=lambda candidate: -candidate.score)
+
+
+def sum_of(
+    lists: Mapping[Key, Sequence[Scored]],
+    *,
+    source: str,
+    rung: Rung,
+    says: str,
+    without: frozenset[Key] = frozenset(),
+) -> list[Candidate]:
+    """Each product with the sum of its scores to the anchors; the reason names the one it is closest to."""
+    return voted(
+        Offer(
+            candidates=best_of(
+                {anchor: answer}, source=source, rung=rung, says=says, without=without
+            )
+        )
+        for anchor, answer in lists.items()
+    )

@@ -79,6 +79,23 @@ def test_of_a_cart_the_best_line_speaks_and_is_named():
     assert found[0].facts == {"confidence": 0.4}
 
 
+def test_what_follows_several_of_an_order_adds_up():
+    answers = {
+        Related(relation="bought_bought", key=2): [
+            Scored(key=9, score=0.5),
+            Scored(key=8, score=0.4),
+        ],
+        Related(relation="bought_bought", key=3): [
+            Scored(key=8, score=0.3),
+            Scored(key=2, score=1.0),
+        ],
+    }
+    found = SOURCES["bought_bought"].candidates(Query(cart=(2, 3)), answers)
+    assert keys(found) == [8, 9]
+    assert found[0].score == pytest.approx(0.7)
+    assert found[0].reason == "bought_after:2"
+
+
 def test_a_cart_of_500_lines_is_looked_up_by_its_newest():
     query = Query(cart=tuple(range(500)))
     asked = SOURCES["bought_together"].lookups(query)
