@@ -9,6 +9,7 @@ from django.test import override_settings
 
 from benchmarks.kinds.figures import Answer, K, Line, line
 from benchmarks.kinds.questions import Case, Question
+from reco_plugin.capture import interests
 from reco_plugin.models import Interest
 from reco_plugin.serving import recommend
 from reco_plugin.serving.facets import recommend_facets
@@ -74,6 +75,7 @@ def _declare(case: Case) -> None:
         ),
         ignore_conflicts=True,
     )
+    interests.written_here.set()  # as it is where a shopper declares one
 
 
 def _asked(kind: str, case: Case) -> Answer:
