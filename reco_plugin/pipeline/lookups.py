@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from reco_plugin import clock
+from reco_plugin import clock, conf
 from reco_plugin.pipeline import lists
 from reco_plugin.retrieval import Lookup, Nearest, Neighbours, Ranked
 from reco_plugin.retrieval.base import Answers, Linked, Newest, Related
@@ -244,12 +244,14 @@ class Reader:
         return self._known.get(lookup, ())
 
     def _entries(self, row: lists.Row) -> list[Scored]:
+        """Without pairs of fewer shoppers than RECO_MIN_PAIR_SHOPPERS, which may have been raised since."""
         keys, scores, facts = row.entries()
+        fewest = conf.settings.MIN_PAIR_SHOPPERS
         found = []
         for place, (raw, score) in enumerate(zip(keys, scores, strict=False)):
             key = self._key(raw)
-            if key is not None:
-                own = {name: column[place] for name, column in facts.items() if place < len(column)}
+            own = {name: column[place] for name, column in facts.items() if place < len(column)}
+            if key is not None and own.get("shoppers", fewest) >= fewest:
                 found.append(Scored(key=key, score=float(score), facts=own))
         return found
 
