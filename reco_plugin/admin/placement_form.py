@@ -52,7 +52,15 @@ OP_NAMES: dict[str, Any] = {
     "cheaper": gettext_lazy("is below the page's product's"),
     "dearer": gettext_lazy("is above the page's product's"),
 }
-KIND_CHOICES = tuple((name, NAMES.get(name, name)) for name in KINDS)
+
+
+def kind_choices() -> list[tuple[str, Any]]:
+    """Ours, and those of RECO_SOURCES by their names."""
+    return [(name, NAMES.get(name, name)) for name in KINDS]
+
+
+def op_choices() -> list[tuple[str, Any]]:
+    return [(op, OP_NAMES[op]) for op in OPS]
 
 
 def facts() -> Sequence[str]:
@@ -70,7 +78,7 @@ class PlacementForm(forms.ModelForm):  # type: ignore[type-arg]
     site = 1
 
     kinds = RowsField(
-        Column(name="kind", label=gettext_lazy("kind"), choices=KIND_CHOICES),
+        Column(name="kind", label=gettext_lazy("kind"), choices=kind_choices),
         Column(name="weight", label=gettext_lazy("weight"), is_number=True),
         read=row_fields.read_shares,
         tell=row_fields.tell_shares,
@@ -80,7 +88,7 @@ class PlacementForm(forms.ModelForm):  # type: ignore[type-arg]
         ),
     )
     fallback = RowsField(
-        Column(name="kind", label=gettext_lazy("kind"), choices=KIND_CHOICES),
+        Column(name="kind", label=gettext_lazy("kind"), choices=kind_choices),
         read=row_fields.read_names,
         tell=row_fields.tell_names,
         most=4,
@@ -92,7 +100,7 @@ class PlacementForm(forms.ModelForm):  # type: ignore[type-arg]
         Column(
             name="op",
             label=gettext_lazy("condition"),
-            choices=tuple((op, OP_NAMES[op]) for op in OPS),
+            choices=op_choices,
         ),
         Column(name="value", label=gettext_lazy("value")),
         read=row_fields.read_filters,

@@ -29,7 +29,7 @@ class Column:
 
     name: str
     label: Any
-    choices: tuple[tuple[str, Any], ...] = ()
+    choices: Callable[[], Sequence[tuple[str, Any]]] | None = None
     """A list to choose from; without, a text is typed."""
     suggestions: Callable[[], Sequence[str]] | None = None
     is_number: bool = False
@@ -77,9 +77,9 @@ class RowsWidget(forms.Widget):
 
     def _choices(self, column: Column, value: str) -> list[tuple[str, Any]]:
         """A value that is none of them (a kind that was taken out) is shown, not swallowed."""
-        known = dict(column.choices)
-        strange = [(value, value)] if column.choices and value and value not in known else []
-        return [*column.choices, *strange]
+        known = list(column.choices()) if column.choices else []
+        strange = [(value, value)] if known and value and value not in dict(known) else []
+        return [*known, *strange]
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Rows:
         rows = (

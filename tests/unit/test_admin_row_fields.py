@@ -78,6 +78,12 @@ def test_what_is_no_number_is_said() -> None:
         row_fields.number("much")
 
 
+def test_a_shops_own_source_can_be_chosen(settings: Any) -> None:
+    settings.RECO_SOURCES = {"hand_picked": "testapp.reco.HandPicked"}
+    cells = PlacementForm.base_fields["kinds"].widget.get_context("kinds", None, {})["rows"][0]
+    assert ("hand_picked", "hand_picked") in cells[0]["choices"]
+
+
 def test_a_kind_that_was_taken_out_is_shown() -> None:
     cells = PlacementForm.base_fields["fallback"].widget.get_context(
         "fallback", row_fields.Rows([["retired"]]), {}
