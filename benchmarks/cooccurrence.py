@@ -20,14 +20,18 @@ from scipy import sparse
 from benchmarks.harness import Bench, Row, in_child, peak_rss, seconds, timing
 from reco_plugin.trainers import artefacts, ledger
 from reco_plugin.trainers.around import around
-from reco_plugin.trainers.behaviour import BACKWARD
+from reco_plugin.trainers.behaviour import BACKWARD, Events, configs, count
 from reco_plugin.trainers.following import Trail, trail
 from reco_plugin.trainers.occasions import Occasions, occasions, visit_numbers
 from reco_plugin.trainers.pairs import Config
+from reco_plugin.trainers.rules import rules
 
 TITLE = "Counting what goes with what beside a bare product of matrices"
 DEPTH = 50
 CONFIG = Config(length=DEPTH)
+RANKED = configs({})
+BOUGHT = 0.1
+"""Share of what is looked at that is bought."""
 BAR, MEMORY_MB, DAY_SHARE = 1.5, 3 * 1024, 0.1
 DAYS = 180
 MINUTE = 60_000_000
@@ -91,12 +95,19 @@ def _whole(log: Log, file: Path) -> dict[str, Any]:
     pairs = around(steps, backward=BACKWARD)
     alike, after = (one.lists(CONFIG) for one in (pairs.unordered(), pairs))
     counted = time.perf_counter() - began
-    began = time.perf_counter()
-    artefacts.save(file, ledger.to_arrays({"viewed": pairs}), {})
-    kept = time.perf_counter() - began
-    cut = seconds(lambda: matrices(log))
     note = f"{len(log):,} views, {len(held):,} visits; {len(alike.items):,} and {len(after.items):,} entries"
-    return {"count": counted, "whole": cut + counted + kept, "note": note}
+    del held, steps, pairs, alike, after
+
+    def everything() -> None:
+        events = log.events()
+        found = count(events)
+        for relation, one in found.items():
+            one.lists(RANKED[relation])
+        name = "bought_together"
+        rules(events.baskets(), found[name], RANKED[name])
+        artefacts.save(file, ledger.to_arrays(found), {})
+
+    return {"count": counted, "whole": seconds(everything), "note": note}
 
 
 def _day(log: Log, moment: int, file: Path) -> dict[str, Any]:
@@ -104,23 +115,22 @@ def _day(log: Log, moment: int, file: Path) -> dict[str, Any]:
     here = np.zeros(int(log.shopper.max()) + 1, bool)
     here[log.shopper[log.at >= moment]] = True
     theirs = log.select(here[log.shopper])
-    found: list[int] = []
+    written: list[int] = []
 
     def work() -> None:
-        arrays, _ = artefacts.load(file)
-        after, before = (
-            around(matrices(part)[1], backward=BACKWARD)
-            for part in (theirs, theirs.select(theirs.at < moment))
-        )
-        delta = ledger.added(after, before, -1)
-        now = ledger.added(ledger.from_arrays(arrays)["viewed"], delta)
-        rows = ledger.changed(delta, now, CONFIG)
-        lists = ledger.some(now, rows).lists(CONFIG)
-        artefacts.save(file, ledger.to_arrays({"viewed": now}), {})
-        found.extend((len(rows), len(lists.items)))
+        kept = ledger.from_arrays(artefacts.load(file)[0])
+        after = count(theirs.events())
+        before = count(theirs.select(theirs.at < moment).events())
+        for relation, old in kept.items():
+            delta = ledger.added(after[relation], before[relation], -1)
+            kept[relation] = now = ledger.added(old, delta)
+            rows = ledger.changed(delta, now, RANKED[relation])
+            lists = [ledger.some(one, rows).lists(RANKED[relation]) for one in (old, now)]
+            written.append(len(ledger.moved(*lists)))
+        artefacts.save(file, ledger.to_arrays(kept), {})
 
     took = seconds(work)
-    added = f"{int((log.at >= moment).sum()):,} views; {found[0]:,} lists made anew"
+    added = f"{int((log.at >= moment).sum()):,} events; {sum(written):,} lists to be written"
     return {"day": took, "added": added}
 
 
@@ -157,6 +167,16 @@ class Log:
 
     def __len__(self) -> int:
         return len(self.item)
+
+    def events(self) -> Events:
+        """The same; BOUGHT of them are purchases."""
+        return Events(
+            shopper=self.shopper.astype(np.int32),
+            item=self.item.astype(np.int32),
+            at=self.at,
+            bought=(self.at // MINUTE * 31 + self.item * 17) % round(1 / BOUGHT) == 0,
+            n_items=self.n_items,
+        )
 
     def select(self, chosen: npt.NDArray[np.bool_]) -> Log:
         """Those of the mask."""

@@ -95,17 +95,26 @@ def changes(kept: Kept, log: EventLog, now: dt.datetime, config: Mapping[str, Co
     gone = np.ones(len(items), dtype=np.bool_)
     gone[_rows(items, log.items)] = False
     counted, rows, lists = {}, {}, {}
-    for relation, old in kept.counted.items():
+    for relation, known in kept.counted.items():
+        old = ledger.widened(known, len(items))
         delta = ledger.added(after[relation], before[relation], -1)
-        counted[relation] = ledger.added(ledger.widened(old, len(items)), delta)
-        rows[relation] = ledger.changed(delta, counted[relation], config[relation])
-        rows[relation] = np.union1d(rows[relation], _holding(counted[relation], gone))
+        counted[relation] = ledger.added(old, delta)
+        rows[relation] = _worth_writing(old, counted[relation], delta, gone, config[relation])
         shown = rows[relation][~gone[rows[relation]]]
         part = ledger.some(counted[relation], shown, without=gone)
         lists[relation] = part.lists(config[relation])
     new = int((log.at >= moment).sum())
     following = replace(kept, counted=counted, items=items, until=now, events=kept.events + new)
     return Changes(kept=following, rows=rows, lists=lists, gone=gone)
+
+
+def _worth_writing(
+    old: Pairs, now: Pairs, delta: Pairs, gone: npt.NDArray[np.bool_], config: Config
+) -> npt.NDArray[np.int64]:
+    """The products whose lists have changed enough, or tell of a product that is gone."""
+    touched = ledger.changed(delta, now, config)
+    earlier, later = (ledger.some(pairs, touched).lists(config) for pairs in (old, now))
+    return np.union1d(ledger.moved(earlier, later), _holding(now, gone))
 
 
 def _counted(log: EventLog, items: IdMap) -> dict[str, Pairs]:

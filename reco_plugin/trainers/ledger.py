@@ -14,7 +14,11 @@ import numpy.typing as npt
 from scipy import sparse
 
 from reco_plugin.trainers.pairs import Config, PairBlock, Pairs, Rows, Totals
+from reco_plugin.trainers.related import RelatedLists
 
+HEAD = 20
+"""Entries of a list that are looked at: more than a slate shows."""
+DRIFT = 0.1
 Arrays = dict[str, npt.NDArray[Any]]
 _TOTALS = ("held", "lead", "follow")
 _PARTS = ("data", "indices", "indptr")
@@ -69,18 +73,18 @@ def widened(pairs: Pairs, n_items: int) -> Pairs:
 
 
 def some(pairs: Pairs, rows: Rows, *, without: npt.NDArray[np.bool_] | None = None) -> Pairs:
-    """Only these rows' pairs; none with the items of the mask `without` (n_items,)."""
+    """Only these rows' pairs (`rows` ascending); none with the items of the mask `without` (n_items,)."""
     block = whole(pairs).blocks[0]
-    kept = np.zeros(pairs.n_items, dtype=np.bool_)
-    kept[rows] = True
-    chosen = np.repeat(kept, np.diff(block.support.indptr))
-    if without is not None:
-        chosen &= ~without[block.support.indices]
+    support = _of_rows(block.support, rows)
+    strength = None
+    if block.strength is not None:
+        strength = _of_rows(_with(block.support, block.strength), rows).data
+    if without is not None and without.any():
+        chosen = ~without[support.indices]
+        support = _filtered(support, chosen)
+        strength = None if strength is None else strength[chosen]
     part = PairBlock(
-        first=0,
-        support=_filtered(block.support, chosen),
-        repeats=_filtered(block.repeats, np.repeat(kept, np.diff(block.repeats.indptr))),
-        strength=None if block.strength is None else block.strength[chosen],
+        first=0, support=support, repeats=_of_rows(block.repeats, rows), strength=strength
     )
     return Pairs(blocks=(part,), totals=pairs.totals)
 
@@ -95,6 +99,24 @@ def changed(delta: Pairs, now: Pairs, config: Config) -> Rows:
     told = (new + most).multiply(met).tocsr()
     row = np.repeat(np.arange(told.shape[0]), np.diff(told.indptr))
     return np.unique(row[told.data >= floor])
+
+
+def moved(old: RelatedLists, new: RelatedLists) -> Rows:
+    """Rows whose lists are worth writing again: something left them, their first HEAD are others or in another
+    order, or a support among those has changed by more than a DRIFT of itself."""
+    before = dict(old)
+    rows = {row for row, part in new if row not in before or _differ(old, before[row], new, part)}
+    rows |= before.keys() - set(new.rows.tolist())
+    return np.asarray(sorted(rows), np.int64)
+
+
+def _differ(old: RelatedLists, was: slice, new: RelatedLists, part: slice) -> bool:
+    one, two = old.items[was], new.items[part]
+    if not np.array_equal(one[:HEAD], two[:HEAD]) or len(np.setdiff1d(one, two)):
+        return True
+    supports = (lists.facts["support"][at][:HEAD] for lists, at in ((old, was), (new, part)))
+    earlier, later = supports
+    return bool((np.abs(later - earlier) > DRIFT * earlier).any())
 
 
 def to_arrays(counted: Mapping[str, Pairs]) -> Arrays:
@@ -168,6 +190,15 @@ def _along(parts: list[npt.NDArray[np.float32] | None]) -> npt.NDArray[np.float3
 def _larger(matrix: sparse.csr_matrix, n_items: int) -> sparse.csr_matrix:
     starts = np.pad(matrix.indptr, (0, n_items - matrix.shape[0]), mode="edge")
     return sparse.csr_matrix((matrix.data, matrix.indices, starts), shape=(n_items, n_items))
+
+
+def _of_rows(matrix: sparse.csr_matrix, rows: Rows) -> sparse.csr_matrix:
+    """The same shape, all other rows empty."""
+    found = matrix[rows]
+    lengths = np.zeros(matrix.shape[0], np.int64)
+    lengths[rows] = np.diff(found.indptr)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    return sparse.csr_matrix((found.data, found.indices, starts), shape=matrix.shape)
 
 
 def _filtered(matrix: sparse.csr_matrix, chosen: npt.NDArray[np.bool_]) -> sparse.csr_matrix:

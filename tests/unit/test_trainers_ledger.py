@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reco_plugin.trainers import ledger
 from reco_plugin.trainers.behaviour import Events, configs, count
 from reco_plugin.trainers.pairs import Pairs
-from reco_plugin.trainers.related import RelatedLists
+from reco_plugin.trainers.related import RelatedLists, best_of
 
 MINUTE = 60_000_000
 ITEMS = 5
@@ -51,6 +51,7 @@ _EVENTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(_EVENTS, st.integers(0, 200))
 def test_a_day_added_is_as_good_as_counting_everything(rows, moment):
     """Whatever is cut by the moment: a visit, a basket, a shopper's life."""
@@ -77,6 +78,7 @@ def _only_changed_lists_change(delta, old, now, config):
     assert told == pytest.approx({pair: later[pair] for pair in later if pair[0] in touched})
 
 
+@settings(deadline=None)
 @given(_EVENTS)
 def test_counts_come_back_from_a_file(rows):
     for relation, pairs in count(events(rows)).items():
@@ -101,3 +103,18 @@ def test_what_may_not_be_shown_is_left_out():
     hidden[1] = True
     part = ledger.some(pairs["bought_together"], np.array([0]), without=hidden)
     assert set(as_dict(part.lists(configs({})["bought_together"]))) == {(0, 2)}
+
+
+def test_a_list_is_written_again_when_it_reads_differently():
+    def lists(supports: list[int], items: list[int]) -> RelatedLists:
+        numbers = np.array(supports)
+        rows = np.zeros(len(items), np.int64)
+        return best_of(rows, np.array(items), numbers.astype(float), {"support": numbers}, 50)
+
+    old = lists([100, 50], [1, 2])
+    assert ledger.moved(old, lists([105, 50], [1, 2])).tolist() == []
+    assert ledger.moved(old, lists([120, 50], [1, 2])).tolist() == [0]
+    assert ledger.moved(old, lists([50, 100], [1, 2])).tolist() == [0]
+    assert ledger.moved(old, lists([100], [1])).tolist() == [0]
+    assert ledger.moved(old, lists([], [])).tolist() == [0]
+    assert ledger.moved(lists([], []), old).tolist() == [0]
