@@ -19,6 +19,7 @@ from reco_plugin.jobs import newborn, newcomers
 from reco_plugin.jobs.artefacts import Artefact
 from reco_plugin.jobs.publish import handle
 from reco_plugin.jobs.running.execute import execute
+from reco_plugin.jobs.running.schedule import standing
 from reco_plugin.jobs.running.tick import tick
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.models import Item, Job, JobLog, Neighbours, Outcome
@@ -207,3 +208,11 @@ def test_a_product_saved_is_recommended_after_one_tick(shop):
     own = recommend("similar", product=product, limit=3)
     assert own.rung is Rung.CONTEXTUAL
     assert len(own) == 3
+
+
+def test_how_often_it_runs_is_told_in_minutes(shop):
+    done()
+    done("sync_items")
+    told = {job.spec.name: job.why for job in standing(1)}
+    assert told["arrivals"] == "It runs every 1 min."
+    assert told["sync_items"] == "It runs every 1 h."

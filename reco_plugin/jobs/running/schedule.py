@@ -15,6 +15,7 @@ from reco_plugin import backends, clock, conf
 from reco_plugin.jobs.running import lease
 from reco_plugin.jobs.running.specs import (
     HOUR,
+    MINUTE,
     MOST_PATIENCE,
     SOON,
     JobSpec,
@@ -147,7 +148,13 @@ def _next(spec: JobSpec, row: Any, found: Rows, now: dt.datetime) -> tuple[dt.da
     if row.succeeded_at > now + lease.silence():
         return now, _("The clock of the database was set back.")
     due_at = row.succeeded_at + dt.timedelta(seconds=interval(spec.name))
-    return due_at, _("It runs every %(hours)g h.") % {"hours": interval(spec.name) / HOUR}
+    return due_at, _often(interval(spec.name))
+
+
+def _often(seconds: float) -> str:
+    if seconds < HOUR:
+        return _("It runs every %(minutes)g min.") % {"minutes": seconds / MINUTE}
+    return _("It runs every %(hours)g h.") % {"hours": seconds / HOUR}
 
 
 def _succeeded(found: Rows, name: str, *, since: dt.datetime | None = None) -> bool:
