@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.urls import path
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from testapp.models import Customer, Product
 from testapp.reco import TestCatalog
 from testapp.urls import urlpatterns as shop_urls
@@ -344,3 +346,26 @@ def test_no_script_and_no_inline_style(client, products):
     html = client.get("/page/").content.decode()
     assert not re.search(r"<script|style=|\son\w+=|javascript:", html)
     assert len(re.findall(r"<label", html)) == len(boxes(html))
+
+
+# --- whatever is said ----------------------------------------------------------------------------
+
+SAID = st.tuples(
+    st.sampled_from(["category", "brand", "colour"]), st.sampled_from([*"ABCDE", "", "x" * 300])
+)
+STEP = st.tuples(st.sampled_from(["choose", "forget"]), st.lists(SAID, max_size=6), st.booleans())
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(STEP, max_size=6))
+def test_what_is_kept_is_what_was_said_last(steps):
+    guest, expected = uuid.uuid4(), set()
+    for verb, said, is_all in steps:
+        sound = {(facet, value) for facet, value in said if facet != "colour" and len(value) == 1}
+        if verb == "forget":
+            interests.forget(request_of(guest), None if is_all else said)
+            expected = set() if is_all else expected - sound
+        else:
+            interests.choose(request_of(guest), said, [("brand", "A")])
+            expected = (expected - {("brand", "A")}) | sound
+        assert set(liked(guest)) == expected
