@@ -19,6 +19,8 @@ from reco_plugin.trainers.related import RelatedLists
 HEAD = 20
 """Entries of a list that are looked at: more than a slate shows."""
 DRIFT = 0.1
+_Entries = tuple[list[int], list[int]]
+"""Items and supports of a list."""
 Arrays = dict[str, npt.NDArray[Any]]
 _TOTALS = ("held", "lead", "follow")
 _PARTS = ("data", "indices", "indptr")
@@ -104,19 +106,23 @@ def changed(delta: Pairs, now: Pairs, config: Config) -> Rows:
 def moved(old: RelatedLists, new: RelatedLists) -> Rows:
     """Rows whose lists are worth writing again: something left them, their first HEAD are others or in another
     order, or a support among those has changed by more than a DRIFT of itself."""
-    before = dict(old)
-    rows = {row for row, part in new if row not in before or _differ(old, before[row], new, part)}
-    rows |= before.keys() - set(new.rows.tolist())
-    return np.asarray(sorted(rows), np.int64)
+    before, after = _read_out(old), _read_out(new)
+    nothing: _Entries = ([], [])
+    rows = before.keys() | after.keys()
+    found = [row for row in rows if _differ(before.get(row, nothing), after.get(row, nothing))]
+    return np.asarray(sorted(found), np.int64)
 
 
-def _differ(old: RelatedLists, was: slice, new: RelatedLists, part: slice) -> bool:
-    one, two = old.items[was], new.items[part]
-    if not np.array_equal(one[:HEAD], two[:HEAD]) or len(np.setdiff1d(one, two)):
+def _read_out(lists: RelatedLists) -> dict[int, _Entries]:
+    items, supports = lists.items.tolist(), lists.facts["support"].tolist()
+    return {row: (items[part], supports[part]) for row, part in lists}
+
+
+def _differ(old: _Entries, new: _Entries) -> bool:
+    if old[0][:HEAD] != new[0][:HEAD] or not set(old[0]) <= set(new[0]):
         return True
-    supports = (lists.facts["support"][at][:HEAD] for lists, at in ((old, was), (new, part)))
-    earlier, later = supports
-    return bool((np.abs(later - earlier) > DRIFT * earlier).any())
+    supports = zip(old[1][:HEAD], new[1][:HEAD], strict=True)
+    return any(abs(later - earlier) > DRIFT * earlier for earlier, later in supports)
 
 
 def to_arrays(counted: Mapping[str, Pairs]) -> Arrays:
