@@ -56,6 +56,8 @@ class RequestState:
     """What the slates of this page share, by who asks: see `serving.shared`."""
     shown: list[Any] = field(default_factory=list)
     """Slates of this page whose impressions wait to be written, all in one statement."""
+    told: set[uuid.UUID] = field(default_factory=set)
+    """Slates whose impressions are written, wait to be, or are not to be."""
     served: list[Served] = field(default_factory=list)
     """The slates of this page."""
 

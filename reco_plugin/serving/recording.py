@@ -29,13 +29,20 @@ def record(slates: Iterable[Slate], request: HttpRequest | None) -> None:
         logger.exception("Impressions could not be recorded")
 
 
+def leave(slates: Iterable[Slate], request: HttpRequest | None) -> None:
+    """Let nothing of these slates be recorded, wherever they are shown."""
+    if request is not None:
+        state_of(request).told.update(slate.id for slate in slates)
+
+
 def _record(slates: Iterable[Slate], request: HttpRequest | None) -> None:
-    shown = [slate for slate in slates if slate]
-    if request is None or not shown or not conf.settings.RECORD_IMPRESSIONS:
-        return
-    if not capture.is_recordable(request):
+    if request is None or not conf.settings.RECORD_IMPRESSIONS:
         return
     state = state_of(request)
+    shown = [slate for slate in slates if slate and slate.id not in state.told]
+    if not shown or not capture.is_recordable(request):
+        return
+    state.told.update(slate.id for slate in shown)
     waits = bool(state.shown)
     state.shown += shown
     if not waits:

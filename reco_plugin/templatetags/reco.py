@@ -13,7 +13,7 @@ from django.template.exceptions import TemplateSyntaxError
 
 from reco_plugin import conf
 from reco_plugin.bounded import savepoint
-from reco_plugin.serving import Page, plan, recommend
+from reco_plugin.serving import Page, plan, recommend, recording
 from reco_plugin.serving.headings import heading
 from reco_plugin.serving.tiles import href, tiles
 from reco_plugin.types import Slate, SlateItem
@@ -71,7 +71,8 @@ def do_recopage(parser: Parser, token: Token) -> RecopageNode:
 
     Takes a page type ('home', 'category', 'product', 'cart' …: all active placements of it), or a
     list of names of placements and kinds. They are read together, and no product is in two of them.
-    Never raises; what has nothing to show renders nothing.
+    What `{% recommend %}` then shows of it is recorded, and nothing else. Never raises; what has
+    nothing to show renders nothing.
     """
     name, *bits = token.split_contents()
     bits, target = _target(bits)
@@ -137,8 +138,12 @@ class RecommendNode(template.Node):
         options = _given(self.options, context)
         title, chosen = options.pop("title", None), options.pop("template", TEMPLATE)
         slate = self.kind.resolve(context)
+        if slate in (None, "") and not self.target:  # a spot that is not on the page: a draft, say
+            return ""
         if not isinstance(slate, Slate):
             slate = recommend(slate, request=context.get("request"), **options)
+        elif options.get("record", True) and not self.target:
+            recording.record([slate], context.get("request"))
         if self.target:
             context[self.target] = slate
             return ""
@@ -183,10 +188,14 @@ class RecopageNode(template.Node):
 
     def _planned(self, context: template.Context) -> Page:
         asked, options = self.page.resolve(context), _given(self.options, context)
-        request = context.get("request")
+        request, records = context.get("request"), options.pop("record", True)
         if isinstance(asked, str):
-            return plan(request, page=asked, **options)
-        return plan(request, tuple(asked or ()), **options)
+            page = plan(request, page=asked, record=False, **options)
+        else:
+            page = plan(request, tuple(asked or ()), record=False, **options)
+        if not records:
+            recording.leave(page.values(), request)
+        return page
 
 
 def _given(options: Mapping[str, FilterExpression], context: template.Context) -> dict[str, Any]:

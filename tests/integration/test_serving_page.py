@@ -7,6 +7,7 @@ import uuid
 import pytest
 import servingshop as ss
 from django.db import OperationalError, connection
+from django.template import Context, Template, TemplateSyntaxError
 from django.test.utils import CaptureQueriesContext
 from testapp.models import Product, StockRecord
 
@@ -216,6 +217,31 @@ def test_one_insert_for_the_impressions_of_a_page(shop, behaviour):
     assert len(inserts) == 1
     assert Impression.objects.count() == sum(len(slate) for slate in page.values()) == 11
     assert set(Impression.objects.values_list("placement", flat=True)) == set(page)
+
+
+@pytest.mark.parametrize(("record", "written"), [("", 3), (" record=False", 0)])
+def test_a_planned_page_in_a_template(shop, behaviour, record, written):
+    text = (
+        "{% load reco %}{% recopage names product=product" + record + " as page %}"
+        "{% recommend page.bought_together %}{% recommend page.bought_together %}"
+        "{% for slate in page.slates %}[{{ slate.placement }}]{% endfor %}"
+    )
+    context = {
+        "request": ss.request(),
+        "product": shop.products[10],
+        "names": ["bought_together", "similar"],
+    }
+    html = Template(text).render(Context(context))
+    assert html.count("Often bought with Thing 10") == 6
+    assert html.count("Often bought together") == 2
+    assert html.endswith("[bought_together][similar]")
+    assert Impression.objects.count() == written
+
+
+@pytest.mark.parametrize("text", ["{% recopage %}", '{% recopage "home" %}'])
+def test_a_page_wants_a_name_and_a_variable(text):
+    with pytest.raises(TemplateSyntaxError, match="as page"):
+        Template("{% load reco %}" + text)
 
 
 def test_what_was_bought_lately_may_be_bought_again_but_not_what_is_in_the_cart(shop):
