@@ -133,7 +133,7 @@ def _ranked(shop: Always, of: str) -> Run:
             run=run,
             segment=segment,
             keys=[str(shop.key(number)) for number in numbers],
-            scores=[1.0 - place / SIZE for place in range(len(numbers))],
+            scores=[2.0 + len(numbers) - place for place in range(len(numbers))],
         )
     ss.activate(run)
     return run

@@ -22,6 +22,8 @@ def answer(ask: Ask, filling: Filling, shared: Shared) -> Slate:
     if 0 < len(filling.items) < fewest:
         filling.note(f"only {len(filling.items)} of at least {fewest} products")
         filling.give_back()
+    if not filling.items and not filling.notes:
+        filling.note("nothing of what was found may be shown here")
     best = filling.items[0] if filling.items else None
     return Slate(
         id=uuid.uuid4(),

@@ -29,6 +29,10 @@ MOST = 100
 """Products in one slate, at most."""
 
 
+class Unusable(Exception):
+    """A merchandiser's placement that contradicts itself; the message says how."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
     """Who asks, about what, and what must not be in any answer: the same for a whole page."""
@@ -103,7 +107,8 @@ def circumstances(
 def settle(name: str, found: Circumstances, *, limit: int | str | None, placement: str) -> Ask:
     """The slate that `name` (a kind, or a placement) stands for.
 
-    Raises ValueError for a name there is not, or a limit that is no number.
+    Raises Unusable for a placement whose row makes no sense, ValueError for a name there is not, or
+    a limit that is no number.
     """
     spec, steps = _named(name, found)
     wanted = spec.max_items if limit in (None, "") else limit
@@ -142,6 +147,8 @@ def _named(name: str, found: Circumstances) -> tuple[PlacementSpec, tuple[Step, 
         return spec, ways.of_kind(name)
     known = spots.known(found.using, found.site)
     if name not in known:
+        if why := getattr(known, "notes", {}).get(name):
+            raise Unusable(why)
         raise ValueError(
             f"{name!r} is neither a kind of slate nor a placement; choose from "
             f"{', '.join((*KINDS, *sorted(known)))}."

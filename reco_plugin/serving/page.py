@@ -15,7 +15,7 @@ from reco_plugin.bounded import savepoint
 from reco_plugin.breaker import breaker
 from reco_plugin.serving import served, spots
 from reco_plugin.serving.answers import answer, empty
-from reco_plugin.serving.asking import Ask, Circumstances, circumstances, settle
+from reco_plugin.serving.asking import Ask, Circumstances, Unusable, circumstances, settle
 from reco_plugin.serving.ladder import Ladder
 from reco_plugin.serving.prefetch import prefetch
 from reco_plugin.serving.recommend import guarded, judge, log, switched_off
@@ -138,7 +138,10 @@ def _filled(
 
 
 def _begun(name: str, of: Circumstances, shared: Shared, ladders: dict[str, Ladder]) -> Slate:
-    ask: Ask = settle(name, of, limit=None, placement="")
+    try:
+        ask: Ask = settle(name, of, limit=None, placement="")
+    except Unusable as error:
+        return empty(name, "", str(error))
     if not ask.spec.is_active:
         return empty(name, "", "a draft")
     ladders[name] = Ladder(ask, shared)

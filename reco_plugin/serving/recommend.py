@@ -16,7 +16,7 @@ from reco_plugin.bounded import savepoint
 from reco_plugin.breaker import Breaker, breaker
 from reco_plugin.serving import served
 from reco_plugin.serving.answers import answer, empty
-from reco_plugin.serving.asking import Ask, circumstances, settle
+from reco_plugin.serving.asking import Ask, Unusable, circumstances, settle
 from reco_plugin.serving.filling import Filling
 from reco_plugin.serving.ladder import climb
 from reco_plugin.serving.recording import record as record_shown
@@ -116,6 +116,8 @@ def _slate(kind: str, placement: str, settled: Callable[[], Ask]) -> Slate:
             return empty(kind, placement, "a draft")
         shared = shared_of(ask.of)
         filling = climb(ask, shared)
+    except Unusable as error:
+        return empty(kind, placement, str(error))
     finally:
         judge(reads, filling)
     return answer(ask, filling, shared)

@@ -265,7 +265,7 @@ class Rungs:
             live = self._live(batch, step)
             self._share.learn(len(live), len(batch))
             taken += self.filling.take(
-                batch,
+                [one for one in batch if self._still_holds(one, live)],
                 live,
                 self._runs,
                 is_fallback=step.is_fallback,
@@ -273,6 +273,12 @@ class Rungs:
             )
             at += len(batch)
         return taken
+
+    def _still_holds(self, candidate: Candidate, live: Mapping[Key, Live]) -> bool:
+        """A list tells what was reduced when it was made; what is shown must be reduced now."""
+        if candidate.source != "on_sale" or candidate.key not in live:
+            return True
+        return self.ask.of.catalog.on_sale(live[candidate.key][0])
 
     def _known(self, offered: Sequence[Candidate], step: Step) -> int:
         """How many of the first need not be read: their live rows are known to this page."""

@@ -189,7 +189,6 @@ CONTRADICTORY: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.xfail(strict=False, reason="the words of a row that cannot be used are not told yet")
 def test_a_contradictory_placement_shows_nothing_and_says_why(shop, settings):
     settings.RECO_DEBUG_RAISE = False
     for values in CONTRADICTORY:

@@ -45,13 +45,11 @@ def test_what_was_sent_back_and_bought_anew_is_bought_again(shop):
     assert shop.numbers(recommend("buy_again", shopper=shop.shopper)) == [5]
 
 
-@pytest.mark.xfail(strict=False, reason="prices are those of the run")
 def test_a_list_of_what_was_reduced_shows_nothing_that_is_not_reduced_now(shop):
     """The list is of the last run; prices are of this moment."""
     assert not recommend("on_sale", shopper=shop.shopper)
 
 
-@pytest.mark.xfail(strict=False, reason="popular says nothing yet")
 def test_every_product_has_a_machine_reason(shop):
     shop.viewed(2, 3)
     shop.bought(7, 60)
@@ -60,7 +58,6 @@ def test_every_product_has_a_machine_reason(shop):
         assert all(item.reason for item in slate), kind
 
 
-@pytest.mark.xfail(strict=False, reason="a name that is missing is an error")
 def test_a_spot_that_was_made_a_draft_leaves_a_gap_and_no_error(shop):
     values = {"page": "product", "kinds": [{"kind": "similar"}], "is_active": False}
     Placement.objects.update_or_create(slug="product_similar", defaults=values)

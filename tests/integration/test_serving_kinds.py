@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 import servingshop as ss
 from django.utils import timezone
+from testapp.reco import TestCatalog
 
 from reco_plugin.models import Interest, Item, ManualLink, RankedList, Related, Run, RunStatus
 from reco_plugin.retrieval import KINDS
@@ -119,7 +120,8 @@ def own(shop: ss.Shop, slate) -> dict[int, str]:
         ("popular", dict.fromkeys((0, 1, 2, 3), "popular")),
     ],
 )
-def test_what_each_kind_shows_and_why(shop, kind, found):
+def test_what_each_kind_shows_and_why(shop, monkeypatch, kind, found):
+    monkeypatch.setattr(TestCatalog, "on_sale", lambda self, product: True)
     assert own(shop, asked(shop, kind)) == found
 
 
