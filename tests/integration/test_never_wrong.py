@@ -76,7 +76,6 @@ def test_a_floor_that_was_raised_holds_at_once(shop, settings):
     assert [item.facts["shoppers"] for item in slate] == [9, 8]
 
 
-@pytest.mark.xfail(strict=False, reason="a page is recorded when it is planned")
 def test_only_what_is_rendered_is_recorded_as_shown(shop):
     page = Template(
         '{% load reco %}{% recopage "home" as page %}{% recommend page.home_trending %}'
