@@ -8,6 +8,7 @@ log and not from what was learnt.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import tempfile
 import uuid
@@ -158,6 +159,7 @@ def _saved(tick: Callable[[], object]) -> Iterator[Row]:
     from reco_plugin.serving import recommend
 
     call_command("reco_tick", no_progress=True, verbosity=0)  # nothing else is due any more
+    _a_minute_goes_by()
     made = _save()
     call_command("reco_tick", no_progress=True, verbosity=0)
     listed = {item.key for item in recommend("new_arrivals", limit=LENGTH * 10, record=False)}
@@ -198,6 +200,16 @@ def _row(name: str, share: float, unit: str, note: str, *, bar: float = ALL) -> 
         unit=unit,
         note=note,
     )
+
+
+def _a_minute_goes_by() -> None:
+    """Jobs as they stand when cron ticks again; it is never late by more than some seconds, nor early."""
+    from django.db.models import F
+
+    from reco_plugin.models import Job
+
+    minute = dt.timedelta(seconds=55)
+    Job.objects.filter(succeeded_at__isnull=False).update(succeeded_at=F("succeeded_at") - minute)
 
 
 def _save() -> list[Any]:

@@ -93,7 +93,7 @@ _SPECS = (
     JobSpec(
         name="arrivals",
         title=gettext_lazy("Welcome new products"),
-        every=MINUTE,
+        every=MINUTE / 2,  # due at each tick of every minute, however long the last one took
         soft_limit=10 * MINUTE,
         work=_lazily("arrivals"),
         is_quiet=True,
