@@ -6,7 +6,6 @@ shopper bought lately or dismissed, and sensitive products where the list would 
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +14,14 @@ from django.db import connections
 from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from reco_plugin import clock, conf
+from reco_plugin import conf
 from reco_plugin.bounded import savepoint
 from reco_plugin.catalog import Catalog
 from reco_plugin.catalog.paths import first_field
 from reco_plugin.models import Interaction, Item
 from reco_plugin.serving import compiled
 from reco_plugin.serving.asking import Ask
+from reco_plugin.serving.past import bought_since
 from reco_plugin.stores.base import Within
 from reco_plugin.types import EventKind, Key
 
@@ -167,12 +167,6 @@ class Eligibility:
         return Interaction.objects.filter(
             left_out, site=self._of.site, shopper=shopper.id, product__isnull=False
         )
-
-
-def bought_since() -> dt.datetime | None:
-    """Purchases after this moment stay out; None when a purchase keeps nothing out."""
-    days = conf.settings.EXCLUDE_PURCHASED_DAYS
-    return clock.now() - dt.timedelta(days=days) if days > 0 else None
 
 
 def group_of_variant(catalog: Catalog) -> Coalesce | None:

@@ -6,8 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property
 
+from reco_plugin import clock, conf
 from reco_plugin.pipeline import LiveRun, personal_vector
-from reco_plugin.serving.eligibility import bought_since
 from reco_plugin.stores.base import History
 from reco_plugin.types import EventKind, Floats, Key
 
@@ -44,3 +44,9 @@ class Past:
             if event.kind is kind and (since is None or event.occurred_at >= since)
         )
         return frozenset(newer).union(key for key, found in self.older if found is kind)
+
+
+def bought_since() -> dt.datetime | None:
+    """Purchases after this moment stay out; None when a purchase keeps nothing out."""
+    days = conf.settings.EXCLUDE_PURCHASED_DAYS
+    return clock.now() - dt.timedelta(days=days) if days > 0 else None

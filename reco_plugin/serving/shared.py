@@ -19,9 +19,8 @@ from reco_plugin.pipeline.exposure import shown
 from reco_plugin.pipeline.facts import read_facts
 from reco_plugin.serving import pointers
 from reco_plugin.serving.asking import Circumstances
-from reco_plugin.serving.eligibility import bought_since
 from reco_plugin.serving.keys import key_of
-from reco_plugin.serving.past import Past
+from reco_plugin.serving.past import Past, bought_since
 from reco_plugin.serving.pointers import Pointers
 from reco_plugin.stores.base import Lending, PastEvent
 from reco_plugin.types import Floats, ItemFacts, Key, Shopper

@@ -64,7 +64,7 @@ def lines(report: Any) -> list[str]:
     runs = ", ".join(map(str, report["runs"])) or "none"
     return [
         *(_table(old, word) for old in report["tables"]),
-        f"job logs: {report['logs']:,} {word}; finished shards: {report['shards']:,}; "
+        f"job logs: {report['logs']:,} {word}; finished shards: {report['shards']:,}",
         f"declared interests: {report['interests']:,}",
         f"runs: {runs}; lists of similar products: {report['neighbours']:,}",
         f"vector tables: {len(report['vector_tables'])}; files: {len(report['files'])}",
