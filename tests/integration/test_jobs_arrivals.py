@@ -214,5 +214,5 @@ def test_how_often_it_runs_is_told_in_minutes(shop):
     done()
     done("sync_items")
     told = {job.spec.name: job.why for job in standing(1)}
-    assert told["arrivals"] == "It runs every 1 min."
+    assert told["arrivals"] == "It runs every 0.5 min."
     assert told["sync_items"] == "It runs every 1 h."
