@@ -313,7 +313,8 @@ def test_rounds_are_by_how_often_it_was_shown(found, shown, after):
 @given(distinct, lists, st.floats(0, 1), st.integers(0, 9), st.integers())
 def test_exploring_adds_only_what_is_new(ranked, fresh, share, reach, seed):
     found = explore(ranked, fresh, share, reach=reach, rng=random.Random(seed))
-    assert found == explore(ranked, fresh, share, reach=reach, rng=random.Random(seed))
+    again = explore(ranked, fresh, share, reach=reach, rng=random.Random(seed))
+    assert repr(found) == repr(again)  # a score may be NaN, which equals nothing
     assert len(set(keys_in(found))) == len(found)
     assert set(keys_in(found)) >= set(keys_in(ranked))
     assert set(keys_in(found)) <= set(keys_in(ranked)) | set(keys_in(fresh))
