@@ -500,7 +500,7 @@ def test_no_statement_of_a_sweep_reads_the_whole_of_a_large_table(
             "INSERT INTO reco_interaction (site, event_id, kind, shopper, product_id, quantity, "
             'currency, "order", query, source, occurred_at, received_at) '
             "SELECT 1, gen_random_uuid(), 1, gen_random_uuid(), %s, 1, '', '', '', 2, now(), now() "
-            "FROM generate_series(1, 30000) n",
+            "FROM generate_series(1, 120000) n",  # of which one batch is a small part
             [product.pk],
         )
         cursor.execute("ANALYZE reco_interaction")
