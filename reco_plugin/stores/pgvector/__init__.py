@@ -183,7 +183,7 @@ class PgvectorStore:
 
     def vectors_of(self, handle: Handle, keys: Sequence[Key]) -> Mapping[Key, Floats]:
         """See `Lending.vectors_of`."""
-        wanted = shop_keys.all_to_database(self.database, set(keys))
+        wanted = shop_keys.array(self.database, set(keys))
         if not wanted:
             return {}
         own, key_type = Tables.of(handle.state), self._key_column().type
@@ -192,7 +192,8 @@ class PgvectorStore:
             cursor.execute(statement.sql, statement.params)
             found = cursor.fetchall()
         to_key = shop_keys.reader(self.database)
-        return {to_key(key): wire.decode(raw) for key, raw in found}
+        vectors = wire.decode_rows([raw for _, raw in found])
+        return {to_key(key): vector for (key, _), vector in zip(found, vectors, strict=True)}
 
     def settings(self, handle: Handle) -> Mapping[str, str]:
         """See `Tuned.settings`."""
