@@ -79,10 +79,11 @@ def _units(rows: Sequence[Floats | None]) -> tuple[Floats, npt.NDArray[np.bool_]
     """(n, d) rows of length one, and which of them are known: a zero vector has no direction."""
     width = next((len(row) for row in rows if row is not None), 1)
     nothing = np.zeros(width, dtype=np.float32)
-    stacked = np.stack([nothing if row is None else row for row in rows]).astype(np.float32)
-    lengths = np.linalg.norm(stacked, axis=1)
+    joined = np.concatenate([nothing if row is None else row for row in rows], dtype=np.float32)
+    stacked = joined.reshape(len(rows), width)
+    lengths: Floats = np.sqrt(np.einsum("ij,ij->i", stacked, stacked)).astype(np.float32)
     known = lengths > 0
-    units: Floats = (stacked / np.where(known, lengths, 1.0)[:, None]).astype(np.float32)
+    units: Floats = stacked / np.where(known, lengths, np.float32(1.0))[:, None]
     return units, known
 
 
