@@ -83,7 +83,7 @@ def _units(rows: Sequence[Floats | None]) -> tuple[Floats, npt.NDArray[np.bool_]
     stacked = joined.reshape(len(rows), width)
     lengths: Floats = np.sqrt(np.einsum("ij,ij->i", stacked, stacked)).astype(np.float32)
     known = lengths > 0
-    units: Floats = stacked / np.where(known, lengths, np.float32(1.0))[:, None]
+    units: Floats = stacked / np.where(known, lengths, 1.0).astype(np.float32)[:, None]
     return units, known
 
 

@@ -337,11 +337,24 @@ class Rungs:
         for step in steps:
             offers = self._offered(step)
             arranged = self.arranged(step, offers) if offers else []
-            passed_over = sum(one.key in shown for one in arranged)
-            first = arranged[: self._batch(wanted=wanted + passed_over)] if wanted > 0 else []
-            wanted -= int(self._share.value * (len(first) - passed_over))
-            found.append((step, first))
+            size, chosen = self._reach(arranged, shown, wanted) if wanted > 0 else (0, 0)
+            wanted -= int(self._share.value * chosen)
+            found.append((step, arranged[:size]))
         return found
+
+    def _reach(
+        self, arranged: Sequence[Candidate], shown: Collection[Key], wanted: int
+    ) -> tuple[int, int]:
+        """How many of the first to look at for `wanted` tiles, and how many of them come into question:
+        not those that are shown already, nor those that a cap leaves no room for."""
+        enough = BATCH if self._eligibility.has_groups else self._share.enough_for(wanted)
+        caps, facts = Caps(self.ask.spec.caps), self._arranging.facts
+        chosen = 0
+        for at, one in enumerate(arranged):
+            if chosen >= enough:
+                return at, chosen
+            chosen += one.key not in shown and caps.try_take(facts.get(one.key))
+        return len(arranged), chosen
 
     def purposes(
         self, step: Step, candidates: Iterable[Candidate]
