@@ -61,6 +61,7 @@ class PgvectorStore:
 
     def __init__(self, database: str = "default") -> None:
         self.database = database
+        self._key: KeyColumn | None = None
 
     # --- publishing ---------------------------------------------------------------------------
 
@@ -246,6 +247,12 @@ class PgvectorStore:
             logger.warning("Run %s is published; leftovers stay for now: %s", handle.run, error)
 
     def _key_column(self) -> KeyColumn:
+        """Worked out once: it is no more than the shop's models say, but Django takes long to say it."""
+        if self._key is None:
+            self._key = self._asked_key_column()
+        return self._key
+
+    def _asked_key_column(self) -> KeyColumn:
         found = Interaction._meta.get_field("product").db_parameters(connections[self.database])
         return KeyColumn(type=str(found["type"]), collation=found.get("collation"))
 
