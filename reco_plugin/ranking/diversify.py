@@ -66,12 +66,14 @@ def _order(alike: Floats, diversity: float) -> list[int]:
     relevance = (1.0 - diversity) * (1.0 - np.arange(count) / count)
     nearest = np.zeros(count)
     penalty = diversity * alike.astype(np.float64)
+    gain = relevance.copy()
     order: list[int] = []
     for _ in range(count):
-        row = int(np.argmax(relevance - nearest))
+        row = int(gain.argmax())
         order.append(row)
         relevance[row] = -np.inf
         np.maximum(nearest, penalty[row], out=nearest)
+        np.subtract(relevance, nearest, out=gain)
     return order
 
 

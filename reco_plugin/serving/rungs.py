@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from reco_plugin import backends, clock
 from reco_plugin.pipeline import ordered
@@ -121,19 +122,19 @@ class Rungs:
 
     def _asked(self, source: Source) -> Query:
         of, by = self.ask.of, source.goes_by
-        query = Query(
+        told = self._past_of(by) if self._looks_back(source) else {}
+        if "interests" in by and self.shared.is_known:
+            told["interests"] = self.shared.interests()
+        if "categories" in by:
+            told["categories"] = self._categories(source)
+        return Query(
             now=clock.now(),
             anchors=of.anchors,
             cart=of.cart,
             context=of.context,
+            k=self._k(source),
+            **told,
         )
-        if self._looks_back(source):
-            query = self._with_past(query, by)
-        if "interests" in by and self.shared.is_known:
-            query = replace(query, interests=self.shared.interests())
-        if "categories" in by:
-            query = replace(query, categories=self._categories(source))
-        return replace(query, k=self._k(source))
 
     def _k(self, source: Source) -> int:
         """Candidates asked for; of like products, as many as were worked out ahead."""
@@ -153,16 +154,15 @@ class Rungs:
         given = of.anchors or ("cart" in source.goes_by and of.cart)
         return source.rung is not Rung.CONTEXTUAL or not given
 
-    def _with_past(self, query: Query, by: Collection[str]) -> Query:
+    def _past_of(self, by: Collection[str]) -> dict[str, Any]:
         past = self.shared.read_past()
         if past is None:
-            return query
-        return replace(
-            query,
-            events=past.history.events,
-            vector=self.shared.vector() if "vector" in by else None,
-            bought=self.shared.bought() if "bought" in by else (),
-        )
+            return {}
+        return {
+            "events": past.history.events,
+            "vector": self.shared.vector() if "vector" in by else None,
+            "bought": self.shared.bought() if "bought" in by else (),
+        }
 
     def _categories(self, source: Source) -> tuple[str, ...]:
         if self.ask.of.category:
