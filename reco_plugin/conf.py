@@ -7,11 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
+from django.conf import Settings as PlainSettings
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
 PREFIX = "RECO_"
 T = TypeVar("T")
+
+
+def _given(name: str, default: Any) -> Any:
+    """What the shop has set. Most settings are not, and Django would raise and catch an error for each."""
+    held = getattr(django_settings, "_wrapped", None)
+    if type(held) is PlainSettings:
+        return vars(held).get(name, default)
+    return getattr(django_settings, name, default)
 
 
 class Setting(Generic[T]):
@@ -29,7 +38,7 @@ class Setting(Generic[T]):
         self.name = PREFIX + name
 
     def __get__(self, instance: object, owner: type | None = None) -> T:
-        value = getattr(django_settings, self.name, self.default)
+        value = _given(self.name, self.default)
         if value is not self.default and not self._accepts(value):
             expected = " or ".join(kind.__name__ for kind in self.kind)
             raise ImproperlyConfigured(

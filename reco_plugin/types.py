@@ -251,7 +251,6 @@ class ItemFacts:
     price: float | None = None
     tags: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
-    available_since: dt.datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -49,7 +49,7 @@ def _counted_by_postgresql(
     shopper: uuid.UUID, keys: Collection[Key], using: str, since: dt.datetime
 ) -> Mapping[Key, int]:
     """One pass over the newest impressions, each key of them looked up among the clicks once."""
-    wanted = shop_keys.all_to_database(using, keys)
+    wanted = shop_keys.array(using, keys)
     who = (str(shopper), since)
     with connections[using].cursor() as cursor:
         cursor.execute(_statement(), [*who, MOST_IMPRESSIONS, *who, wanted])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
@@ -12,13 +11,12 @@ from django.db import connections
 from django.db.models import QuerySet
 from psycopg.sql import SQL, Identifier
 
-from reco_plugin import clock
 from reco_plugin.models import Item
 from reco_plugin.stores import keys as shop_keys
 from reco_plugin.types import ItemFacts, Key
 
-_COLUMNS = ("pk", "brand", "price", "available_since", "categories", "tags", "attributes")
-_Row = tuple[Key, str, float | None, dt.datetime | None, Any, Any, Any]
+_COLUMNS = ("pk", "brand", "price", "categories", "tags", "attributes")
+_Row = tuple[Key, str, float | None, tuple[str, ...], tuple[str, ...], Mapping[str, str]]
 
 
 def read_facts(keys: Collection[Key], using: str) -> Mapping[Key, ItemFacts]:
@@ -38,17 +36,16 @@ def read_facts(keys: Collection[Key], using: str) -> Mapping[Key, ItemFacts]:
 
 def _rows_of_postgresql(keys: Iterable[Any], using: str) -> Iterable[_Row]:
     """Django would parse the JSON of each row; few lists of categories differ, and each is parsed once."""
-    values = shop_keys.all_to_database(using, keys)
+    values = shop_keys.array(using, keys)
     with connections[using].cursor() as cursor:
         cursor.execute(_statement(), [values])
         rows = cursor.fetchall()
     to_key = shop_keys.reader(using)
-    for key, brand, price, since, categories, tags, attributes in rows:
-        told = (_listed(categories), _listed(tags), _mapped(attributes))
-        yield to_key(key), brand, price, since, *told
+    for key, brand, price, categories, tags, attributes in rows:
+        yield to_key(key), brand, price, _listed(categories), _listed(tags), _mapped(attributes)
 
 
-def _made(rows: Iterable[Any]) -> dict[Key, ItemFacts]:
+def _made(rows: Iterable[_Row]) -> dict[Key, ItemFacts]:
     return {
         key: ItemFacts(
             key=key,
@@ -57,16 +54,15 @@ def _made(rows: Iterable[Any]) -> dict[Key, ItemFacts]:
             price=price,
             tags=tags,
             attributes=attributes,
-            available_since=clock.aware(since),
         )
-        for key, brand, price, since, categories, tags, attributes in rows
+        for key, brand, price, categories, tags, attributes in rows
     }
 
 
 @lru_cache(maxsize=1)
 def _statement() -> str:
     template = SQL(
-        "SELECT product_id, brand, price, available_since, "
+        "SELECT product_id, brand, price, "
         "categories::text, tags::text, attributes::text FROM {} WHERE product_id = ANY(%s)"
     )
     return template.format(Identifier(Item._meta.db_table)).as_string()

@@ -76,9 +76,13 @@ class Reader:
     def history(self, shopper: uuid.UUID, limit: int) -> History:
         """The shopper's newest events, with vectors of the live personal run where there is one."""
         if self.store is None or self.personal is None:
-            events = lists.events(shopper, limit, site=self._site, using=self._using)
-            return History(events=events, vector=None)
+            return self.events(shopper, limit)
         return self.store.history(self.personal.handle, shopper, limit)
+
+    def events(self, shopper: uuid.UUID, limit: int) -> History:
+        """The same without vectors."""
+        events = lists.events(shopper, limit, site=self._site, using=self._using)
+        return History(events=events, vector=None)
 
     def purchases(self, shopper: uuid.UUID, limit: int) -> tuple[PastEvent, ...]:
         """The shopper's newest purchases, however long ago; without vectors."""

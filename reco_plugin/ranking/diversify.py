@@ -66,12 +66,14 @@ def _order(alike: Floats, diversity: float) -> list[int]:
     relevance = (1.0 - diversity) * (1.0 - np.arange(count) / count)
     nearest = np.zeros(count)
     penalty = diversity * alike.astype(np.float64)
+    gain = relevance.copy()
     order: list[int] = []
     for _ in range(count):
-        row = int(np.argmax(relevance - nearest))
+        row = int(gain.argmax())
         order.append(row)
         relevance[row] = -np.inf
         np.maximum(nearest, penalty[row], out=nearest)
+        np.subtract(relevance, nearest, out=gain)
     return order
 
 
@@ -79,10 +81,11 @@ def _units(rows: Sequence[Floats | None]) -> tuple[Floats, npt.NDArray[np.bool_]
     """(n, d) rows of length one, and which of them are known: a zero vector has no direction."""
     width = next((len(row) for row in rows if row is not None), 1)
     nothing = np.zeros(width, dtype=np.float32)
-    stacked = np.stack([nothing if row is None else row for row in rows]).astype(np.float32)
-    lengths = np.linalg.norm(stacked, axis=1)
+    joined = np.concatenate([nothing if row is None else row for row in rows], dtype=np.float32)
+    stacked = joined.reshape(len(rows), width)
+    lengths: Floats = np.sqrt(np.einsum("ij,ij->i", stacked, stacked)).astype(np.float32)
     known = lengths > 0
-    units: Floats = (stacked / np.where(known, lengths, 1.0)[:, None]).astype(np.float32)
+    units: Floats = stacked / np.where(known, lengths, 1.0).astype(np.float32)[:, None]
     return units, known
 
 

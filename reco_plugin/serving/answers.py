@@ -62,12 +62,12 @@ def _titles(ask: Ask, filling: Filling, shared: Shared) -> dict[Key, str]:
     if not wanted:
         return {}
     catalog = ask.of.catalog
-    found = {each.pk: each for each in _at_hand(ask, shared) if str(each.pk) in wanted}
+    found = {key: each for key, each in _at_hand(ask, shared) if str(key) in wanted}
     return {key: str(catalog.value(each, "title") or each) for key, each in found.items()}
 
 
-def _at_hand(ask: Ask, shared: Shared) -> Iterable[Any]:
+def _at_hand(ask: Ask, shared: Shared) -> Iterable[tuple[Key, Any]]:
     if isinstance(ask.of.product, Model):
-        yield ask.of.product
+        yield ask.of.product.pk, ask.of.product
     for rows in list(shared.rows.values()):
-        yield from (row[0] for row in rows.values() if row is not None)
+        yield from ((key, row[0]) for key, row in rows.items() if row is not None)

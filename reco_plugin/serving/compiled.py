@@ -19,6 +19,7 @@ from django.db.models.lookups import Lookup
 
 from reco_plugin import conf
 from reco_plugin.catalog import Catalog
+from reco_plugin.stores import keys as shop_keys
 from reco_plugin.types import Key
 
 SECONDS = 5.0
@@ -48,7 +49,7 @@ class Compiled:
 
     def rows(self, keys: Sequence[Key]) -> list[Any]:
         """The products of `keys` that are eligible, in any order; one statement."""
-        listed = list(keys)
+        listed = shop_keys.array(self._using, keys)
         params = tuple(listed if value is self._keys else value for value in self._params)
         compiler = copy(self._compiler)
         compiler.connection = connections[self._using]

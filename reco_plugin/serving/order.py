@@ -167,7 +167,7 @@ class _Asked:
 
     def _vector_then(self, page: Shared) -> Floats | None:
         """As it was at `as_of`, from as many events as were known then."""
-        past, run = page.read_past(), page.personal
+        past, run = page.read_taste(), page.personal
         if past is None or run is None or self.as_of is None or page.shopper is None:
             return None
         limit = conf.settings.HISTORY

@@ -17,6 +17,8 @@ class Past:
     history: History
     whole: bool
     """Nothing older is known of this shopper: `dismissed` and `bought` are complete."""
+    has_vectors: bool = True
+    """Does `history` tell a taste? Otherwise only what was done was read."""
     older: tuple[tuple[Key, EventKind], ...] = ()
     """What was bought lately or dismissed before the events of `history`."""
 

@@ -66,11 +66,16 @@ class _Prefetch:
             if ladder.rungs.looks_back(name)
         ]
         if looking_back:
+            self._shared.by_taste = self._shared.by_taste and self._goes_by_taste()
             self._once("past", [None], lambda _: self._shared.read_past())
             self._try(self._shared.complete_past)
         for name in looking_back:
             self._try(partial(self._shared.read_for, SOURCES[name].goes_by))
         self._read_nearby(firsts)
+
+    def _goes_by_taste(self) -> bool:
+        names = {name for one in self._ladders for step in one.ask.steps for name in step.sources}
+        return any("vector" in SOURCES[name].goes_by for name in names)
 
     def _read_nearby(self, turns: Iterable[Turn]) -> None:
         anchors = [key for ladder, step in turns for key in ladder.rungs.nearby(step)]

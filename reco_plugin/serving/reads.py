@@ -83,15 +83,18 @@ def bounded(
             yield
         return
     alone = _alone(connection)
-    with (
-        kept_usable(connection) if alone else _opened(using),
-        connection.execute_wrapper(allowance),
-        connection.execute_wrapper(Preamble(_made(allowance, settings), always=alone)),
-        in_force.made(using, settings),
-    ):
-        yield
-        if not alone:
-            transaction.set_rollback(True, using=using)
+    wrappers = connection.execute_wrappers
+    around = (allowance, Preamble(_made(allowance, settings), always=alone))
+    with kept_usable(connection) if alone else _opened(using):
+        wrappers.extend(around)
+        token = in_force.make(using, settings)
+        try:
+            yield
+            if not alone:
+                transaction.set_rollback(True, using=using)
+        finally:
+            in_force.unmake(token)
+            del wrappers[-len(around) :]
 
 
 def _made(allowance: Allowance, settings: Mapping[str, str]) -> Callable[[], str]:

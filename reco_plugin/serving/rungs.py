@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from reco_plugin import backends, clock
 from reco_plugin.pipeline import ordered
@@ -121,19 +122,19 @@ class Rungs:
 
     def _asked(self, source: Source) -> Query:
         of, by = self.ask.of, source.goes_by
-        query = Query(
+        told = self._past_of(by) if self._looks_back(source) else {}
+        if "interests" in by and self.shared.is_known:
+            told["interests"] = self.shared.interests()
+        if "categories" in by:
+            told["categories"] = self._categories(source)
+        return Query(
             now=clock.now(),
             anchors=of.anchors,
             cart=of.cart,
             context=of.context,
+            k=self._k(source),
+            **told,
         )
-        if self._looks_back(source):
-            query = self._with_past(query, by)
-        if "interests" in by and self.shared.is_known:
-            query = replace(query, interests=self.shared.interests())
-        if "categories" in by:
-            query = replace(query, categories=self._categories(source))
-        return replace(query, k=self._k(source))
 
     def _k(self, source: Source) -> int:
         """Candidates asked for; of like products, as many as were worked out ahead."""
@@ -153,16 +154,15 @@ class Rungs:
         given = of.anchors or ("cart" in source.goes_by and of.cart)
         return source.rung is not Rung.CONTEXTUAL or not given
 
-    def _with_past(self, query: Query, by: Collection[str]) -> Query:
+    def _past_of(self, by: Collection[str]) -> dict[str, Any]:
         past = self.shared.read_past()
         if past is None:
-            return query
-        return replace(
-            query,
-            events=past.history.events,
-            vector=self.shared.vector() if "vector" in by else None,
-            bought=self.shared.bought() if "bought" in by else (),
-        )
+            return {}
+        return {
+            "events": past.history.events,
+            "vector": self.shared.vector() if "vector" in by else None,
+            "bought": self.shared.bought() if "bought" in by else (),
+        }
 
     def _categories(self, source: Source) -> tuple[str, ...]:
         if self.ask.of.category:
@@ -337,11 +337,24 @@ class Rungs:
         for step in steps:
             offers = self._offered(step)
             arranged = self.arranged(step, offers) if offers else []
-            passed_over = sum(one.key in shown for one in arranged)
-            first = arranged[: self._batch(wanted=wanted + passed_over)] if wanted > 0 else []
-            wanted -= int(self._share.value * (len(first) - passed_over))
-            found.append((step, first))
+            size, chosen = self._reach(arranged, shown, wanted) if wanted > 0 else (0, 0)
+            wanted -= int(self._share.value * chosen)
+            found.append((step, arranged[:size]))
         return found
+
+    def _reach(
+        self, arranged: Sequence[Candidate], shown: Collection[Key], wanted: int
+    ) -> tuple[int, int]:
+        """How many of the first to look at for `wanted` tiles, and how many of them come into question:
+        not those that are shown already, nor those that a cap leaves no room for."""
+        enough = BATCH if self._eligibility.has_groups else self._share.enough_for(wanted)
+        caps, facts = Caps(self.ask.spec.caps), self._arranging.facts
+        chosen = 0
+        for at, one in enumerate(arranged):
+            if chosen >= enough:
+                return at, chosen
+            chosen += one.key not in shown and caps.try_take(facts.get(one.key))
+        return len(arranged), chosen
 
     def purposes(
         self, step: Step, candidates: Iterable[Candidate]

@@ -52,6 +52,9 @@ class Shared:
     given_up: set[str] = field(default_factory=set)
     """Sources that timed out: they are not tried for other slates of the page."""
     past: Past | None = None
+    by_taste: bool = True
+    """May anything that shares this go by the shopper's taste? Where nothing does, the past is read
+    without vectors; whoever wants them after all reads it once more."""
     broken: dict[str, Exception] = field(default_factory=dict)
     """What could not be read for this page, and why: 'past', 'facts', 'vectors', 'shown', 'live'."""
     random: random.Random = field(default_factory=random.Random)
@@ -110,9 +113,20 @@ class Shared:
         if self.past is None and self.shopper is not None and self.is_known:
             self.check("past")
             limit = conf.settings.HISTORY
-            history = self.reader().history(self.shopper.id, limit)
-            self.past = Past(history=history, whole=len(history.events) < limit)
+            reader = self.reader()
+            read = reader.history if self.by_taste else reader.events
+            history = read(self.shopper.id, limit)
+            whole = len(history.events) < limit
+            self.past = Past(history=history, whole=whole, has_vectors=self.by_taste)
         return self.past
+
+    def read_taste(self) -> Past | None:
+        """The past with vectors."""
+        past = self.read_past()
+        if past is not None and not past.has_vectors and self.shopper is not None:
+            history = self.reader().history(self.shopper.id, conf.settings.HISTORY)
+            self.past = past = replace(past, history=history, has_vectors=True)
+        return past
 
     def complete_past(self) -> None:
         """Read what else keeps products out, so that no later statement need look for it."""
@@ -126,7 +140,7 @@ class Shared:
     def vector(self) -> Floats | None:
         """(d,) the shopper's taste: the very same array each time."""
         if not self._has_vector:
-            past, run = self.read_past(), self.reader().personal
+            past, run = self.read_taste(), self.reader().personal
             self._vector = past.vector(run, clock.now()) if past and run else None
             self._has_vector = True
         return self._vector

@@ -6,21 +6,24 @@ A caller that reads several times in a transaction it rolls back can make the se
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from typing import TypeAlias
 
 _made: ContextVar[tuple[str, Mapping[str, str]] | None] = ContextVar("reco_in_force", default=None)
 
 
-@contextmanager
-def made(database: str, settings: Mapping[str, str]) -> Iterator[None]:
-    """For the block `settings` stand on `database`, and what ends the block undoes them."""
-    token = _made.set((database, settings))
-    try:
-        yield
-    finally:
-        _made.reset(token)
+Made: TypeAlias = Token[tuple[str, Mapping[str, str]] | None]
+
+
+def make(database: str, settings: Mapping[str, str]) -> Made:
+    """From now on `settings` stand on `database`, until `unmake`."""
+    return _made.set((database, settings))
+
+
+def unmake(token: Made) -> None:
+    """They have been undone."""
+    _made.reset(token)
 
 
 def holds(database: str, settings: Mapping[str, str]) -> bool:

@@ -13,6 +13,11 @@ from django.db import connections, models
 from reco_plugin import conf
 from reco_plugin.types import IdMap, Key
 
+_PLAIN = frozenset(
+    {models.AutoField, models.BigAutoField, models.IntegerField, models.BigIntegerField}
+)
+"""Fields that hand a whole number to the database as it is."""
+
 
 def key_field() -> models.Field[Any, Any]:
     """The field behind the shop's primary key, parent links followed."""
@@ -52,13 +57,33 @@ def to_database(database: str, key: Key) -> Any:
 def all_to_database(database: str, keys: Iterable[Key]) -> list[Any]:
     """Those of `keys` that can be keys of the shop's products, as query parameters."""
     field, connection = key_field(), connections[database]
+    as_they_are = type(field) in _PLAIN
     found = []
     for key in keys:
+        if as_they_are and type(key) is int:
+            found.append(key)
+            continue
         try:
             found.append(field.get_db_prep_value(key, connection))
         except (TypeError, ValueError, ValidationError):
             continue
     return found
+
+
+def array(database: str, keys: Iterable[Key]) -> Any:
+    """Those of `keys` that can be keys of the shop's products, as the parameter of PostgreSQL's
+    `= ANY(%s)`.
+
+    Whole numbers are an array in words, which takes psycopg far less time than a list; PostgreSQL
+    reads it as the type of what it is compared with, so one that does not fit makes it a list.
+    """
+    found = all_to_database(database, keys)
+    field = key_field()
+    if not found or type(field) not in _PLAIN:
+        return found
+    low, high = connections[database].ops.integer_field_range(field.get_internal_type())
+    fits = low <= min(found) and max(found) <= high
+    return "{" + ",".join(map(str, found)) + "}" if fits else found
 
 
 def to_json(keys: IdMap) -> list[Any]:

@@ -67,7 +67,6 @@ def test_facts_are_those_of_the_last_sync_in_one_statement(django_assert_num_que
             price=9.5,
             tags=("new",),
             attributes={"gender": "female"},
-            available_since=since,
         ),
         second.pk: ItemFacts(key=second.pk),
     }

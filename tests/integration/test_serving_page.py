@@ -110,6 +110,23 @@ def test_tags_of_one_request_share_too(shop):
     assert shop.numbers(recommend("popular", limit=4)) == [59, 58, 57, 56]
 
 
+def test_a_taste_is_known_to_whoever_asks_after_a_page_that_needed_none(shop):
+    shop.viewed(20, 30)
+    place("seen", "recently_viewed")
+    request = ss.request()
+    with CaptureQueriesContext(connection) as captured:
+        page = plan(request, ["seen"], shopper=shop.shopper)
+    assert sorted(shop.numbers(page["seen"])) == [20, 30]
+    assert not [sql for sql in reading(captured) if "vector_send" in sql]
+    own = recommend("personal", request=request, shopper=shop.shopper, limit=4)
+    alone = recommend(
+        "personal", shopper=shop.shopper, limit=4, exclude=page["seen"].products, request=None
+    )
+    assert own.rung is Rung.PERSONAL
+    assert len(own) == 4
+    assert shop.numbers(own) == shop.numbers(alone)
+
+
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="counts what pgvector reads")
 def test_a_page_of_four_reads_little(shop, behaviour):
     shop.viewed(20, 30)

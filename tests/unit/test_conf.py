@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
 from reco_plugin import conf
@@ -14,6 +15,14 @@ def test_a_setting_is_read_live(settings):
     assert conf.settings.LIMIT == 3
     settings.RECO_LIMIT = 4
     assert conf.settings.LIMIT == 4
+
+
+def test_a_setting_that_nobody_overrides_is_read_live_too(monkeypatch):
+    assert conf.settings.LIMIT == 8
+    monkeypatch.setattr(django_settings, "RECO_LIMIT", 5, raising=False)
+    assert conf.settings.LIMIT == 5
+    monkeypatch.undo()
+    assert conf.settings.LIMIT == 8
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ class PgvectorStore:
 
     def __init__(self, database: str = "default") -> None:
         self.database = database
+        self._key: KeyColumn | None = None
 
     # --- publishing ---------------------------------------------------------------------------
 
@@ -183,7 +184,7 @@ class PgvectorStore:
 
     def vectors_of(self, handle: Handle, keys: Sequence[Key]) -> Mapping[Key, Floats]:
         """See `Lending.vectors_of`."""
-        wanted = shop_keys.all_to_database(self.database, set(keys))
+        wanted = shop_keys.array(self.database, set(keys))
         if not wanted:
             return {}
         own, key_type = Tables.of(handle.state), self._key_column().type
@@ -192,7 +193,8 @@ class PgvectorStore:
             cursor.execute(statement.sql, statement.params)
             found = cursor.fetchall()
         to_key = shop_keys.reader(self.database)
-        return {to_key(key): wire.decode(raw) for key, raw in found}
+        vectors = wire.decode_rows([raw for _, raw in found])
+        return {to_key(key): vector for (key, _), vector in zip(found, vectors, strict=True)}
 
     def settings(self, handle: Handle) -> Mapping[str, str]:
         """See `Tuned.settings`."""
@@ -245,6 +247,12 @@ class PgvectorStore:
             logger.warning("Run %s is published; leftovers stay for now: %s", handle.run, error)
 
     def _key_column(self) -> KeyColumn:
+        """Worked out once: it is no more than the shop's models say, but Django takes long to say it."""
+        if self._key is None:
+            self._key = self._asked_key_column()
+        return self._key
+
+    def _asked_key_column(self) -> KeyColumn:
         found = Interaction._meta.get_field("product").db_parameters(connections[self.database])
         return KeyColumn(type=str(found["type"]), collation=found.get("collation"))
 

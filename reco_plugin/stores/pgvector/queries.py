@@ -134,8 +134,8 @@ def neighbours(
     return Statement(sql=sql, params=(key, key, 2 * k, k))
 
 
-def vectors_of(tables: Tables, keys: list[Any], key_type: str) -> Statement:
-    """(key, the bytes of its vector) of those of `keys` that there are."""
+def vectors_of(tables: Tables, keys: Any, key_type: str) -> Statement:
+    """(key, the bytes of its vector) of those of `keys` (an array) that there are."""
     return Statement(sql=_written(_VECTORS, items=tables.items, key_type=key_type), params=(keys,))
 
 
@@ -163,13 +163,14 @@ def upsert(tables: Tables, key_type: str) -> str:
 def to_history(rows: Sequence[tuple[Any, ...]], to_key: Callable[[Any], Key]) -> History:
     """A History from the rows of `history`."""
     trained = next((row[3] for row in rows if row[1] is None), None)
+    vectors = iter(wire.decode_rows([row[3] for row in rows if row[1] and row[3] is not None]))
     return History(
         events=tuple(
             PastEvent(
                 key=to_key(key),
                 kind=EventKind(kind),
                 occurred_at=clock.aware(at) or at,
-                vector=None if raw is None else wire.decode(raw),
+                vector=None if raw is None else next(vectors),
             )
             for key, kind, at, raw in rows
             if kind is not None

@@ -41,6 +41,16 @@ def decode(raw: bytes) -> Floats:
     return np.frombuffer(raw, dtype=">f4", offset=VECTOR_HEADER_BYTES).astype(np.float32)
 
 
+def decode_rows(raw: Sequence[bytes]) -> Sequence[Floats]:
+    """Vectors of one length, decoded together."""
+    if not raw:
+        return ()
+    width = (len(raw[0]) - VECTOR_HEADER_BYTES) // 4
+    layout = [("header", f"V{VECTOR_HEADER_BYTES}"), ("values", ">f4", (width,))]
+    rows: Floats = np.frombuffer(b"".join(raw), dtype=layout)["values"].astype(np.float32)
+    return list(rows)
+
+
 def decode_items(raw: bytes, key_type: str, dimension: int) -> tuple[IdMap, Floats]:
     """Keys and vectors (n, dimension) from a COPY stream of (key, vector) rows, the inverse of `encode`."""
     rows = memoryview(raw)[len(HEADER) : -len(TRAILER)]
