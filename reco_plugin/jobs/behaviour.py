@@ -48,14 +48,15 @@ def behaviour(site: int = 1, *, activate: bool = True, progress: Progress | None
 
 def work(work: Work) -> dict[str, Any]:
     """The job: what is new is added to the live run, unless it is old or its counts are gone. With the option
-    `whole` a new run is counted: one whose lists a dead process had written is made live."""
+    `whole` a new run is counted. One whose lists a dead process had written is made live."""
     options = {"activate": True, "whole": False, **work.options}
-    now = clock.now()
-    live = None if options["whole"] else _fit_to_go_on_with(work.site, now)
+    left, now = _left(work, options), clock.now()
+    live = None if options["whole"] or left else _fit_to_go_on_with(work.site, now)
     kept = behaviour_counts.read(live) if live else None
     if live and kept and not behaviour_counts.are_late(kept, work.site):
+        give_up(work.site, KIND)
         return update(live, kept, now, work)
-    return _anew(work, options)
+    return _anew(work, options, left)
 
 
 def _fit_to_go_on_with(site: int, now: dt.datetime) -> Run | None:
@@ -65,8 +66,8 @@ def _fit_to_go_on_with(site: int, now: dt.datetime) -> Run | None:
     return run if run is not None and young and run.config == _config() else None
 
 
-def _anew(work: Work, options: Mapping[str, Any]) -> dict[str, Any]:
-    run = _left(work, options) or begin(work.site, KIND, KIND, _config())
+def _anew(work: Work, options: Mapping[str, Any], left: Run | None) -> dict[str, Any]:
+    run = left or begin(work.site, KIND, KIND, _config())
     give_up(work.site, KIND, but=run)
     work.report["run"] = run.pk
     work.keep(run=run.pk, options=options)
@@ -92,8 +93,9 @@ def _config() -> dict[str, Any]:
 
 
 def _left(work: Work, options: Mapping[str, Any]) -> Run | None:
+    """Whoever takes over does not know that a whole count was asked for: what was written is as good."""
     runs = Run.objects.using(conf.settings.DATABASE).filter(site=work.site, kind=KIND)
-    if work.checkpoint.get("options") != options:
+    if work.checkpoint.get("options", {}).get("activate") != options["activate"]:
         return None
     return runs.filter(pk=work.checkpoint.get("run", 0), status=RunStatus.PUBLISHED).first()
 

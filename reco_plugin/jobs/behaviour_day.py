@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from django.db import transaction
+from django.db.models import Count, QuerySet
 
 from reco_plugin import conf
 from reco_plugin.datasets import EventLog, read_log
@@ -160,7 +161,6 @@ def _publish(run: Run, found: Changes, work: Work) -> None:
     behaviour_counts.keep(run, found.kept)
     items: IdMap = found.kept.items
     using = conf.settings.DATABASE
-    run.dataset = {**run.dataset, "updated": found.kept.until.isoformat()}
     with transaction.atomic(using=using):
         work.fence()
         mine = Related.objects.using(using).filter(run=run)
@@ -168,7 +168,16 @@ def _publish(run: Run, found: Changes, work: Work) -> None:
         for relation, lists in found.lists.items():
             _delete(mine.filter(relation=relation), items, found.rows[relation])
             related.write(run, relation, items, lists)
+        written = dict.fromkeys(run.dataset["lists"], 0) | _lists_of(mine)
+        updated = found.kept.until.isoformat()
+        run.dataset = {**run.dataset, "updated": updated, "lists": written}
         run.save(update_fields=["artefact", "sha256", "dataset"])
+
+
+def _lists_of(rows: QuerySet[Related]) -> dict[str, int]:
+    """How many there are of each relation."""
+    counted = rows.order_by().values_list("relation").annotate(count=Count("pk"))
+    return dict(counted)
 
 
 def _delete(rows: Any, items: IdMap, places: npt.NDArray[np.int64]) -> None:

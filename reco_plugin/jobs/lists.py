@@ -14,7 +14,7 @@ from reco_plugin.jobs import prune, ranked
 from reco_plugin.jobs.counting import Counting, converting, trending
 from reco_plugin.jobs.facets import brands, categories
 from reco_plugin.jobs.publish import activate as make_live
-from reco_plugin.jobs.record import begin, recorded, stage
+from reco_plugin.jobs.record import UNFINISHED, begin, recorded, stage
 from reco_plugin.jobs.reduced import reduced
 from reco_plugin.jobs.running.now import done_now
 from reco_plugin.jobs.running.stages import Stages
@@ -36,6 +36,8 @@ MAKERS: Mapping[str, Maker] = {
 """What makes the lists of each kind of run."""
 RESTS = {"tail": dt.timedelta(hours=6)}
 """Kinds that are not made anew every time: impressions are many, and what is seldom shown stays so a while."""
+
+LEFT = (*UNFINISHED, RunStatus.PUBLISHED)
 
 
 def lists(
@@ -65,12 +67,19 @@ def _known(kinds: Iterable[str]) -> list[str]:
 
 
 def _due(site: int) -> list[str]:
-    """All but those that change slowly and were made a short while ago."""
+    """All but those that change slowly, were made a short while ago, and left nothing undone since."""
     rows = ActiveRun.objects.using(conf.settings.DATABASE).filter(site=site, kind__in=RESTS)
-    made = {row.kind: clock.aware(row.run.created_at) for row in rows.select_related("run")}
-    now = clock.now()
-    resting = {kind for kind, at in made.items() if at and now - at < RESTS[kind]}
+    resting = {row.kind for row in rows.select_related("run") if _rests(row.run)}
     return [kind for kind in MAKERS if kind not in resting]
+
+
+def _rests(live: Run) -> bool:
+    """Is it young, and the newest? One begun or published since and not live is of a dead process."""
+    made = clock.aware(live.created_at)
+    if made is None or clock.now() - made >= RESTS[live.kind]:
+        return False
+    runs = Run.objects.using(conf.settings.DATABASE).filter(site=live.site, kind=live.kind)
+    return not runs.filter(pk__gt=live.pk, status__in=LEFT).exists()
 
 
 def work(work: Work) -> dict[str, Any]:

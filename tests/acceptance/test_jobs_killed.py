@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import os
 import threading
 import time
@@ -17,20 +18,35 @@ from pathlib import Path
 import numpy as np
 import pytest
 from django.db import connection
+from django.db.models import F
 from jobs_shop import event, history, products
 from testapp.models import Line, Order, Product
 
 from reco_plugin import backends, clock
+from reco_plugin.jobs.lists import MAKERS
 from reco_plugin.jobs.publish import active_run, handle
 from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.running.lease import rows
 from reco_plugin.jobs.running.specs import specs
-from reco_plugin.models import DailyTotal, Interaction, Item, Job, JobLog, Outcome, Run
+from reco_plugin.models import (
+    ActiveRun,
+    DailyTotal,
+    Interaction,
+    Item,
+    Job,
+    JobLog,
+    Outcome,
+    Related,
+    Run,
+)
 from reco_plugin.testing.killing import Point, killed_at, points_of
 from reco_plugin.testing.wholeness import half_published, left_undone
 from reco_plugin.types import EventKind
 
 HEARTBEAT = 0.5
+WEEK, AT_ONCE = dt.timedelta(days=8), dt.timedelta()
+"""Between two executions: some jobs do only part of their work when the last one is a short while ago."""
+EXECUTIONS = [*((name, WEEK) for name in specs()), ("behaviour", AT_ONCE), ("lists", AT_ONCE)]
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -49,8 +65,9 @@ class Shop:
         self.lines = 0
         self.old: Counter[dt.date] = Counter()
 
-    def stir(self, name: str) -> None:
-        """Something for the job to do."""
+    def stir(self, name: str, since: dt.timedelta) -> None:
+        """Something for the job to do, `since` its last execution."""
+        Run.objects.update(created_at=F("created_at") - since)
         if "train" in specs()[name].needs:
             assert execute("train").outcome == Outcome.DONE
         self.turn += 1
@@ -63,6 +80,15 @@ class Shop:
         for person in range(3):
             event(self.products[0], uuid.UUID(int=person + 1), occurred_at=at).save()
             self.old[at.date()] += 1
+        for person, product in itertools.product(range(4), self.pair()):
+            bought = uuid.UUID(int=1_000 + 10 * self.turn + person)
+            event(product, bought, kind=EventKind.PURCHASE).save()
+
+    def pair(self) -> tuple[Product, Product]:
+        """Of two categories, another one each turn: what was bought together since the last execution."""
+        half = len(self.products) // 2
+        at = self.turn % half
+        return self.products[at], self.products[half + at]
 
     def check(self) -> None:
         """At any moment: nothing half-published, no event lost, none there twice."""
@@ -92,15 +118,17 @@ def shop(settings, tmp_path: Path) -> Iterator[Shop]:
         backends.store(run.store).drop(handle(run))
 
 
-@pytest.mark.parametrize("name", list(specs()))
-def test_r07_a_job_killed_at_any_stage_is_taken_over_and_completes(shop, name):
+@pytest.mark.parametrize(("name", "since"), EXECUTIONS)
+def test_r07_a_job_killed_at_any_stage_is_taken_over_and_completes(shop, name, since):
     assert execute("sync_items").outcome == Outcome.DONE
-    shop.stir(name)
+    shop.stir(name, since)
+    assert execute(name).outcome == Outcome.DONE
+    shop.stir(name, since)
     points = [point for point in points_of(lambda: execute(name)) if point.edge == "entered"]
     assert points, "a job has stages"
     assert JobLog.objects.latest("pk").outcome == Outcome.DONE
     for point in points:
-        shop.stir(name)
+        shop.stir(name, since)
         kill_and_take_over(name, point, shop)
 
 
@@ -116,10 +144,24 @@ def kill_and_take_over(name: str, point: Point, shop: Shop) -> None:
     shop.check()
     assert list(left_undone()) == []
     assert (Job.objects.get(name=name).token, Job.objects.get(name=name).checkpoint) == (None, {})
+    assert_is_told(name, shop)
+
+
+def assert_is_told(name: str, shop: Shop) -> None:
+    """Nothing that was new before the kill is missing after the takeover."""
     if name == "sync_orders":
         assert Interaction.objects.filter(order__startswith="R").count() == shop.lines
     if name == "sync_items":
         assert Item.objects.get(pk=shop.products[0].pk).title == f"Renamed {shop.turn}"
+    if name == "behaviour":
+        one, other = shop.pair()
+        together = Related.objects.get(
+            run=active_run(1, name), product_id=one.pk, relation="bought_together"
+        )
+        assert other.pk.hex in together.keys
+    if name == "lists":
+        made = ActiveRun.objects.filter(run__created_at__gte=clock.now() - dt.timedelta(hours=1))
+        assert set(MAKERS) <= set(made.values_list("kind", flat=True))
 
 
 def test_r11_a_reader_in_a_loop_only_ever_sees_whole_runs(shop):

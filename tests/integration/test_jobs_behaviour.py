@@ -8,13 +8,15 @@ from django.utils import timezone
 from jobs_shop import event, products
 from testapp.models import Product
 
+from reco_plugin.jobs import behaviour as job
 from reco_plugin.jobs.artefacts import artefact_path
 from reco_plugin.jobs.behaviour import behaviour
 from reco_plugin.jobs.prune import prune
 from reco_plugin.jobs.publish import active_run
 from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.sync_items import sync_items
-from reco_plugin.models import Interaction, Item, Related, RunStatus
+from reco_plugin.models import Interaction, Item, Related, Run, RunStatus
+from reco_plugin.testing.wholeness import half_published, left_undone
 from reco_plugin.types import EventKind
 
 pytestmark = pytest.mark.django_db
@@ -263,3 +265,60 @@ def test_orders_that_were_imported_are_counted(catalogue):
     report = execute("behaviour", 1).report
     assert report["run"] != run.pk
     assert keys(active_run(1, "behaviour"), catalogue[6]) == [catalogue[7].pk.hex]
+
+
+def test_a_run_that_a_day_was_added_to_says_how_many_lists_it_has(catalogue, monkeypatch):
+    before(catalogue)
+    run = behaviour()
+    known = run.dataset["lists"]
+    later(catalogue)
+    run_at(monkeypatch, timezone.now() + dt.timedelta(hours=1))
+    assert execute("behaviour", 1).report["run"] == run.pk
+    run.refresh_from_db()
+    assert run.dataset["lists"].keys() == known.keys()
+    assert run.dataset["lists"] != known
+    assert list(half_published()) == []
+
+
+# --- a whole count, killed -------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed(*args: object, **named: object) -> None:
+    raise Killed
+
+
+def killed_in_a_whole_count(monkeypatch, step: str) -> None:
+    """As a power cut would: the row of the run is not told."""
+    with monkeypatch.context() as patched:
+        patched.setattr(job, step, killed)
+        patched.setattr("reco_plugin.jobs.record._finish", lambda *_: None)
+        patched.setattr("reco_plugin.jobs.record._fail", lambda *_: None)
+        with pytest.raises(Killed):
+            behaviour()
+
+
+def test_a_whole_count_that_was_killed_is_given_up_and_the_day_added(catalogue, monkeypatch):
+    before(catalogue)
+    live = behaviour()
+    killed_in_a_whole_count(monkeypatch, "count")
+    dead = Run.objects.get(pk__gt=live.pk)
+    assert dead.status == RunStatus.RUNNING
+    assert execute("behaviour", 1).report["run"] == live.pk
+    dead.refresh_from_db()
+    assert dead.status == RunStatus.FAILED
+    assert list(half_published()) == list(left_undone()) == []
+
+
+def test_a_whole_count_whose_lists_were_written_is_made_live(catalogue, monkeypatch):
+    before(catalogue)
+    live = behaviour()
+    killed_in_a_whole_count(monkeypatch, "make_live")
+    assert active_run(1, "behaviour") == live
+    written = Run.objects.get(pk__gt=live.pk)
+    assert execute("behaviour", 1).report["run"] == written.pk
+    assert active_run(1, "behaviour") == written
+    assert list(half_published()) == list(left_undone()) == []

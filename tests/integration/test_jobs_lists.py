@@ -296,6 +296,15 @@ def test_killed_in_between_the_next_one_leaves_nothing_undone(catalogue, monkeyp
     assert {run.kind for run in Run.objects.filter(status=RunStatus.PUBLISHED)} == set(job.MAKERS)
 
 
+@pytest.mark.parametrize("left", [RunStatus.RUNNING, RunStatus.PUBLISHED])
+def test_what_rests_is_made_anew_after_one_that_was_killed(catalogue, left):
+    one("tail")
+    Run.objects.create(site=1, kind="tail", status=left, dataset={"lists": 0})
+    assert "tail" in execute("lists", 1).report["lists"]
+    assert list(left_undone()) == []
+    assert "tail" not in execute("lists", 1).report["lists"]
+
+
 def test_old_runs_of_every_kind_are_let_go_of(catalogue, settings):
     settings.RECO_KEEP_RUNS = 1
     for _ in range(4):
