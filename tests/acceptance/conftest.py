@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 300
 """Seconds the demo has to load, train and answer its first request."""
+SCALE = os.environ.get("DEMO_SCALE") or (
+    "normal" if {"SHOP_URL", "PICTURES"} & {*os.environ} else "small"
+)
+"""Of the demo: small is loaded in seconds, normal is what people start and the pictures show."""
 BROWSER_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -47,19 +52,26 @@ def _answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def demo_home() -> Iterator[Path]:
+    """Not one of pytest's: each run of pytest that starts on the machine shuts those of all runs to other
+    users, such as the one the embedded PostgreSQL runs as for root; it breaks off at its next checkpoint."""
+    folder = Path(tempfile.mkdtemp(prefix="reco-demo-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shop(demo_home: Path) -> Iterator[str]:
     """URL of the running demo shop on its generated catalogue; SHOP_URL names one that runs already."""
     if running := os.environ.get("SHOP_URL"):
         yield running
         return
-    home, port = tmp_path_factory.mktemp("demo"), _free_port()
-    scale = os.environ.get("DEMO_SCALE", "normal")
-    log = home / "demo.log"
-    environment = {**os.environ, "DEMO_HOME": str(home)}
+    port, log = _free_port(), demo_home / "demo.log"
+    environment = {**os.environ, "DEMO_HOME": str(demo_home)}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "example_shop.demo", "--scale", scale, "--port", str(port)],
+            [sys.executable, "-m", "example_shop.demo", "--scale", SCALE, "--port", str(port)],
             cwd=ROOT,
             env=environment,
             stdout=output,
@@ -82,6 +94,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def normal_scale() -> None:
+    """For what needs the many products and shoppers of the demo as people start it."""
+    if SCALE == "small":
+        pytest.skip("the small demo has too few products and shoppers: set DEMO_SCALE=normal")
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium: the one of $CHROMIUM, or the system's."""
     sync_api = pytest.importorskip("playwright.sync_api")
@@ -93,8 +112,14 @@ def browser() -> Iterator[Browser]:
         yield playwright.chromium.launch(executable_path=found, args=BROWSER_FLAGS)
 
 
+def _said(home: Path) -> str:
+    """The ends of what the demo and its database logged."""
+    logs = [path for path in (home / "demo.log", home / "postgres" / "log") if path.exists()]
+    return "\n".join(f"{path.name}:\n{path.read_text()[-4_000:]}" for path in logs)
+
+
 @pytest.fixture
-def page(browser: Browser, shop: str) -> Iterator[Page]:
+def page(browser: Browser, shop: str, demo_home: Path) -> Iterator[Page]:
     """A fresh visitor's page, on which nothing may go wrong in the console."""
     agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140 Safari/537.36"
     context = browser.new_context(
@@ -109,4 +134,4 @@ def page(browser: Browser, shop: str) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     yield page
     context.close()
-    assert complaints == []
+    assert complaints == [], _said(demo_home)

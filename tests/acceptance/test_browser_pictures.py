@@ -1,7 +1,7 @@
 """The pictures of the documentation, taken from the running demo.
 
-With PICTURES set to `docs/_static/kinds` this takes them anew; without, it makes sure that each can be
-taken: that every kind has its row where a shopper expects it.
+With PICTURES set to `docs/_static/kinds` this takes them anew, from a demo of normal scale; without, it
+takes none and makes sure that each can be: that every kind has its row where a shopper expects it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ import pytest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
-
-Image = pytest.importorskip("PIL.Image")
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140 Safari/537.36"
 WIDTH = 820
@@ -91,17 +89,15 @@ def _told(page: Page, path: str) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_every_kind_has_its_row(
-    cleo: Page, places: dict[str, str], kind: str, tmp_path: Path
-) -> None:
+def test_every_kind_has_its_row(cleo: Page, places: dict[str, str], kind: str) -> None:
     where, heading = ROWS[kind]
     cleo.goto(places[where])
     name = re.compile("^" + re.escape(heading))
     found = cleo.get_by_role("region", name=name).or_(cleo.get_by_role("navigation", name=name))
-    _take(cleo, found.first, kind, tmp_path)
+    _take(cleo, found.first, kind)
 
 
-def test_the_form_of_interests(browser: Browser, shop: str, tmp_path: Path) -> None:
+def test_the_form_of_interests(browser: Browser, shop: str) -> None:
     context = browser.new_context(
         base_url=shop, viewport={"width": 1100, "height": 900}, user_agent=AGENT
     )
@@ -110,11 +106,11 @@ def test_the_form_of_interests(browser: Browser, shop: str, tmp_path: Path) -> N
     page.get_by_text("Tell us what you like").click()
     for name in ("^Candles", "^Lamps"):
         page.get_by_role("checkbox", name=re.compile(name)).first.check()
-    _take(page, page.locator(".picker"), "interests", tmp_path)
+    _take(page, page.locator(".picker"), "interests")
     context.close()
 
 
-def test_the_e_mail_of_an_order(cleo: Page, places: dict[str, str], tmp_path: Path) -> None:
+def test_the_e_mail_of_an_order(cleo: Page, places: dict[str, str]) -> None:
     cleo.goto("/checkout/")
     cleo.get_by_label("Full name").fill("Cleo")
     cleo.get_by_label("E-mail").fill("cleo@example.com")
@@ -122,18 +118,27 @@ def test_the_e_mail_of_an_order(cleo: Page, places: dict[str, str], tmp_path: Pa
     cleo.get_by_role("button", name="Place the order").click()
     cleo.wait_for_url(re.compile("/thank-you/"))
     cleo.get_by_role("link", name="See the e-mail").click()
-    _take(cleo, cleo.locator("body > table"), "email", tmp_path)
+    _take(cleo, cleo.locator("body > table"), "email")
 
 
-def _take(page: Page, found: Locator, name: str, tmp_path: Path) -> None:
+def _take(page: Page, found: Locator, name: str) -> None:
     found.wait_for()
+    box = found.bounding_box()
+    assert box is not None
+    assert box["width"] > 100
+    assert box["height"] > 20
+    if folder := os.environ.get("PICTURES"):
+        _save(page, found, Path(folder) / f"{name}.webp")
+
+
+def _save(page: Page, found: Locator, target: Path) -> None:
+    Image = pytest.importorskip("PIL.Image")
     found.scroll_into_view_if_needed()
     page.wait_for_load_state("networkidle")
     page.mouse.move(0, 0)
     image = Image.open(io.BytesIO(found.screenshot(animations="disabled")))
     if image.width > WIDTH:
         image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.LANCZOS)
-    target = Path(os.environ.get("PICTURES") or tmp_path) / f"{name}.webp"
     target.parent.mkdir(parents=True, exist_ok=True)
     image.convert("RGB").save(target, quality=82, method=6)
     assert 1_000 < target.stat().st_size <= MOST

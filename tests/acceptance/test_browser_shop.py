@@ -71,6 +71,7 @@ def shown_departments(page: Page, title: str) -> Counter[str]:
     return found
 
 
+@pytest.mark.usefixtures("normal_scale")
 def test_the_home_page_follows_what_was_clicked(browser: Browser, shop: str, page: Page) -> None:
     page.goto("/")
     first, *_, last = departments(page)
@@ -88,13 +89,21 @@ def test_the_home_page_follows_what_was_clicked(browser: Browser, shop: str, pag
     assert len(set(followed[first]) & set(followed[last])) <= 2
 
 
-@pytest.mark.parametrize("which", [0, -1])
-def test_the_row_moves_to_the_department_that_was_looked_at(page: Page, which: int) -> None:
+def follows(page: Page, which: int) -> None:
     page.goto("/")
     wanted = departments(page)[which]
     look_at(page, wanted)
     found = shown_departments(page, PERSONAL)
     assert found[wanted] >= 5, found
+
+
+@pytest.mark.usefixtures("normal_scale")
+def test_the_row_moves_to_the_first_department_when_it_is_looked_at(page: Page) -> None:
+    follows(page, 0)
+
+
+def test_the_row_moves_to_the_last_department_when_it_is_looked_at(page: Page) -> None:
+    follows(page, -1)
 
 
 def test_what_was_looked_at_is_not_all_that_is_shown(page: Page) -> None:
