@@ -15,7 +15,8 @@ from reco_plugin.jobs.newborn import give_vectors
 from reco_plugin.jobs.running.work import Work
 from reco_plugin.jobs.sync_items import ItemSync, sync_batch
 from reco_plugin.models import Item
-from reco_plugin.types import Key
+from reco_plugin.stores import keys as shop_keys
+from reco_plugin.types import Key, id_map
 
 MOST = 2_000
 """Products at once; more are the next tick's, or the hourly sync's."""
@@ -24,7 +25,7 @@ MOST = 2_000
 def work(work: Work) -> dict[str, Any]:
     """The job. An empty report where nothing came. Raises StoreError."""
     with work.stage("catalogue"):
-        report, born = welcome(work.site)
+        report, born = welcome(work)
     if not born:
         return {}
     with work.stage("vectors"):
@@ -34,9 +35,15 @@ def work(work: Work) -> dict[str, Any]:
     return {"added": report.added, "vectors": len(given), "lists": lists}
 
 
-def welcome(site: int) -> tuple[ItemSync, list[Key]]:
-    """Give each product without an Item one; returns what was seen, and their keys."""
-    catalog, report = backends.catalog(), ItemSync()
-    known = Item.objects.using(conf.settings.DATABASE).filter(pk=OuterRef("pk"))
-    met = list(catalog.products_of(site).filter(~Exists(known))[:MOST])
-    return report, sync_batch(catalog, met, site, report, born=clock.now()) if met else []
+def welcome(work: Work) -> tuple[ItemSync, list[Key]]:
+    """Give each product without an Item one; returns what was seen, and their keys: also of those that an
+    execution which died, or failed, had got no further with."""
+    site, catalog, report = work.site, backends.catalog(), ItemSync()
+    known = Item.objects.using(conf.settings.DATABASE)
+    left = list(known.filter(site=site, pk__in=work.checkpoint.get("met", [])))
+    met = list(catalog.products_of(site).filter(~Exists(known.filter(pk=OuterRef("pk"))))[:MOST])
+    keys: list[Key] = [item.pk for item in left]
+    if met:
+        work.keep(met=shop_keys.to_json(id_map([*keys, *(product.pk for product in met)])))
+        keys += sync_batch(catalog, met, site, report, born=clock.now())
+    return report, keys

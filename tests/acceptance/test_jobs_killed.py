@@ -35,6 +35,7 @@ from reco_plugin.models import (
     Item,
     Job,
     JobLog,
+    Neighbours,
     Outcome,
     Related,
     Run,
@@ -71,6 +72,7 @@ class Shop:
         if "train" in specs()[name].needs:
             assert execute("train").outcome == Outcome.DONE
         self.turn += 1
+        self.newest = Product.objects.create(label=f"New {self.turn}", maker="Maker 1", cents=500)
         order = Order.objects.create(number=f"R{self.turn}", state="paid")
         for product in self.products[:2]:
             Line.objects.create(order=order, product=product, unit_cents=500)
@@ -120,7 +122,8 @@ def shop(settings, tmp_path: Path) -> Iterator[Shop]:
 
 @pytest.mark.parametrize(("name", "since"), EXECUTIONS)
 def test_r07_a_job_killed_at_any_stage_is_taken_over_and_completes(shop, name, since):
-    assert execute("sync_items").outcome == Outcome.DONE
+    for before in ("sync_items", *(("train", "score") if name == "arrivals" else ())):
+        assert execute(before).outcome == Outcome.DONE
     shop.stir(name, since)
     assert execute(name).outcome == Outcome.DONE
     shop.stir(name, since)
@@ -153,6 +156,12 @@ def assert_is_told(name: str, shop: Shop) -> None:
         assert Interaction.objects.filter(order__startswith="R").count() == shop.lines
     if name == "sync_items":
         assert Item.objects.get(pk=shop.products[0].pk).title == f"Renamed {shop.turn}"
+    if name == "arrivals":
+        run = active_run(1, "personal")
+        assert run is not None
+        items, _ = backends.store(run.store).item_vectors(handle(run))
+        assert items.row(shop.newest.pk) is not None
+        assert Neighbours.objects.filter(run=run, product_id=shop.newest.pk).exists()
     if name == "behaviour":
         one, other = shop.pair()
         together = Related.objects.get(

@@ -15,6 +15,7 @@ from servingshop import Shop
 from testapp.models import Product
 
 from reco_plugin import backends, recommend
+from reco_plugin.exceptions import StoreError
 from reco_plugin.jobs import newborn, newcomers
 from reco_plugin.jobs.artefacts import Artefact
 from reco_plugin.jobs.publish import handle
@@ -90,6 +91,23 @@ def test_lists_are_what_scoring_all_anew_would_make_of_them(shop):
     assert made[1].pk not in before
     for key, scores in after.items():
         assert sorted(before[key]) == pytest.approx(sorted(scores), abs=1e-4)
+
+
+@pytest.mark.parametrize("step", ["give_vectors", "newcomers.join"])
+def test_what_an_execution_that_failed_had_begun_is_completed(shop, monkeypatch, step):
+    done("score")
+    product = born()
+
+    def broken(*_: object) -> None:
+        raise StoreError("The store is away.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"reco_plugin.jobs.arrivals.{step}", broken)
+        assert execute("arrivals", 1).outcome == Outcome.FAILED
+    later = born()
+    assert done() == {"added": 1, "vectors": 2, "lists": 2}
+    assert near(shop, product)[0] in hexed(shop.products[10], later)
+    assert done() == {}
 
 
 def test_where_no_lists_were_made_vectors_do(shop):
