@@ -21,24 +21,35 @@ SIGNALS = (
 )
 
 
-@register.simple_tag
-def recommend(*_: Any, **__: Any) -> str:
+LIBRARIES = ("reco", "reco_bundle", "reco_interests", "reco_mail")
+
+
+@register.simple_tag(name="recommend")
+@register.simple_tag(name="recopage")
+@register.simple_tag(name="reco_interests")
+def nothing(*_: Any, **__: Any) -> str:
     return ""
 
 
+@register.filter(name="absolute")
+@register.filter(name="total_price")
+def unchanged(value: Any) -> Any:
+    return value
+
+
 def stand_in() -> None:
-    """Make `import reco_plugin.signals` and `.capture` find these instead of the real ones."""
-    package, signals = types.ModuleType("reco_plugin"), types.ModuleType("reco_plugin.signals")
-    for name in SIGNALS:
-        setattr(signals, name, Signal())
-    capture = types.ModuleType("reco_plugin.capture")
-    capture.identify = lambda _request: None  # type: ignore[attr-defined]
-    beat = types.ModuleType("reco_plugin.beat")
-    beat.BEAT_SCHEDULE = {}  # type: ignore[attr-defined]
+    """Make what the shop imports of `reco_plugin` find these instead of the real ones."""
+    package = _module("reco_plugin", order_by_relevance=lambda rows, *_, **__: rows)
     package.__path__ = []
-    sys.modules |= {
-        "reco_plugin": package,
-        "reco_plugin.signals": signals,
-        "reco_plugin.capture": capture,
-        "reco_plugin.beat": beat,
-    }
+    _module("reco_plugin.signals", **{name: Signal() for name in SIGNALS})
+    _module("reco_plugin.capture", identify=lambda _request: None)
+    _module("reco_plugin.beat", BEAT_SCHEDULE={})
+    _module("reco_plugin.types", Shopper=object)
+    _module("reco_plugin.serving").__path__ = []
+    _module("reco_plugin.serving.facets", recommend_facets=lambda *_, **__: ())
+
+
+def _module(name: str, **holds: Any) -> types.ModuleType:
+    made = sys.modules[name] = types.ModuleType(name)
+    vars(made).update(holds)
+    return made

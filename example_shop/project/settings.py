@@ -84,6 +84,7 @@ MEDIA_ROOT = HOME / "media"
 X_FRAME_OPTIONS = "DENY"
 SHOP_CURRENCY = "GBP"
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+ORDER_MAILS = True  # sent in the request, so that the demo needs no worker; leave yours to one
 
 # reco: which model is a product, and three short classes and functions in shop/reco.py
 RECO_PRODUCT_MODEL = "shop.Product"
