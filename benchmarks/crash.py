@@ -33,6 +33,7 @@ GIVE_UP = 120.0
 """Seconds after which a job counts as never completed."""
 PRODUCTS, SHELVES, SHOPPERS, EACH = 120, 6, 120, 14
 OLD_DAYS = 400
+LONG = dt.timedelta(days=8)
 LIGHTFM_EVERY = 12
 """Every so many kills the training is LightFM's."""
 
@@ -130,7 +131,7 @@ def _crash(bench: Bench, folder: Path) -> Found:
     with _reader(folder, found), bench.progress(kills, "kills") as bar:
         for number, (name, point) in enumerate(_plan(points, lengths, dice)):
             with _trainer(number):
-                shop.stir(name)
+                shop.stir(name, is_late=_is_stage(point) or dice.random() < 0.5)
                 if _kill(name, point, dice):
                     _look_after(name, _where(point), shop, found)
                     found.strays += _strays(folder)
@@ -178,6 +179,10 @@ def _plan(
             yield dice.choice(names), None
 
 
+def _is_stage(point: Any) -> bool:
+    return point is not None and not isinstance(point, int)
+
+
 def _where(point: Any) -> str:
     if point is None:
         return "somewhere"
@@ -206,7 +211,7 @@ def _kill(name: str, point: Any, dice: random.Random) -> bool:
 
     if isinstance(point, int):
         return killed_before(point, work) and _is_held(name)
-    if point is not None:
+    if _is_stage(point):
         return killed_at(point, work)
     last = JobLog.objects.filter(name=name, outcome="done").latest("pk")
     usual = (last.finished_at - last.started_at).total_seconds()
@@ -296,16 +301,25 @@ class Shop:
             occurred_at=at,
         )
 
-    def stir(self, name: str) -> None:
-        """Something for the job to do: orders, events of now and of long ago, a changed product."""
+    def stir(self, name: str, *, is_late: bool = True) -> None:
+        """Something for the job to do: orders, events of now and of long ago, a changed product. `is_late`: its
+        last run was made so long ago that nothing of it counts any more."""
+        from django.db.models import F
+
         from benchmarks.shop.models import Order, OrderLine, Product
         from reco_plugin.jobs.running.execute import execute
         from reco_plugin.jobs.running.specs import specs
+        from reco_plugin.models import Run
 
+        if is_late:
+            Run.objects.update(created_at=F("created_at") - LONG)
         if "train" in specs()[name].needs:
             execute("train")
         self.turn += 1
         dice, now = random.Random(self.turn), dt.datetime.now(dt.UTC)
+        if name == "arrivals":
+            shelf, key = self.products[0].category_id, PRODUCTS + self.turn  # above those filled in
+            Product.objects.create(pk=key, title=f"New {self.turn}", price=5, category_id=shelf)
         order = Order.objects.create()
         for row in dice.sample(range(PRODUCTS), 3):
             OrderLine.objects.create(order=order, product=self.products[row], unit_price=5)
