@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -24,6 +25,8 @@ JOB = "job.json"
 DATASET = "dataset.npz"
 RESULT = "result.npz"
 ERRORS = "stderr.log"
+TRIES = 50
+"""Times an orphan tries to clear its folder, a hundredth of a second apart."""
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -149,10 +152,11 @@ def _watch_parent(folder: Path) -> None:
     def wait() -> None:
         while os.read(0, 64):
             pass
-        _remove_half_written(folder)
-        for name in (JOB, DATASET, RESULT, ERRORS):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
+        for _ in range(TRIES):
+            shutil.rmtree(folder, ignore_errors=True)  # which the trainer may still write into
+            if not folder.exists():
+                break
+            time.sleep(0.01)
         os._exit(1)
 
     def watch() -> None:
