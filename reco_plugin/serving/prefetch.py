@@ -46,15 +46,17 @@ class _Prefetch:
     def run(self) -> None:
         """Stage by stage; each stage is one statement for the whole page, where it is any."""
         try:
-            self._try(self._shared.reader)
+            if self._try(self._shared.reader) is not None:
+                return  # nothing can be read: further tries, and outside a window, would only wait
             self._about_the_page()
             turns = self._offered()
             self._read_material(turns)
             self._read_live(turns)
         except (Unavailable, _Aborted):
             pass  # each slate will find out, and say so
-        for ladder in self._ladders:
-            ladder.filling.was_answered = self._allowance.answered > 0
+        finally:
+            for ladder in self._ladders:
+                ladder.filling.was_answered = self._allowance.answered > 0
 
     def _about_the_page(self) -> None:
         """The shopper's past, and the page's product where something is looked up by its category."""

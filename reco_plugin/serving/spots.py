@@ -60,6 +60,7 @@ def known(using: str, site: int) -> Spots:
             return read(using, site)
     except (Error, Unavailable) as error:
         logger.warning("Placements could not be read: %s", in_words(error))
+        _known[using, site] = (time.monotonic(), placements.BY_SLUG)  # not asked again at once
         return placements.BY_SLUG
 
 

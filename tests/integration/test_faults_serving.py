@@ -23,7 +23,7 @@ from testapp.reco import TestCatalog
 from reco_plugin import breaker, signals
 from reco_plugin.capture import background
 from reco_plugin.models import Impression
-from reco_plugin.serving import pointers, recommend
+from reco_plugin.serving import plan, pointers, recommend, spots
 from reco_plugin.types import Rung
 
 pytestmark = [
@@ -338,3 +338,14 @@ def test_r04_a_catalogue_method_that_breaks_leaves_the_transaction_usable(shop, 
         Product.objects.create(pk=uuid.uuid4(), label="the shop goes on", cents=1)
     assert len(slate) == 3
     assert Product.objects.filter(label="the shop goes on").exists()
+
+
+def test_r01_a_planned_page_waits_for_no_locked_table(shop):
+    """Which runs are live is asked within the time limit, and not once more without it."""
+    pointers.forget()
+    spots.forget()
+    with faults.locked():
+        shelf = shop.products[:1]
+        assert seconds_of(lambda: plan(ss.request(), page="cart", cart=shelf)) < 9
+        page = plan(ss.request(), page="cart", cart=shelf)
+    assert not any(page.values())
