@@ -16,10 +16,9 @@ from reco_plugin.jobs import behaviour_counts, related
 from reco_plugin.jobs.behaviour_counts import Kept
 from reco_plugin.jobs.behaviour_day import update
 from reco_plugin.jobs.behaviour_events import events_of
-from reco_plugin.jobs.prune import tidy
-from reco_plugin.jobs.publish import activate as make_live
+from reco_plugin.jobs.making import make
 from reco_plugin.jobs.publish import active_run, save
-from reco_plugin.jobs.record import begin, give_up, outcome, recorded, stage
+from reco_plugin.jobs.record import begin, give_up, stage
 from reco_plugin.jobs.running.now import run_now
 from reco_plugin.jobs.running.work import Work
 from reco_plugin.models import Item, Related, Run, RunStatus
@@ -68,19 +67,7 @@ def _fit_to_go_on_with(site: int, now: dt.datetime) -> Run | None:
 
 def _anew(work: Work, options: Mapping[str, Any], left: Run | None) -> dict[str, Any]:
     run = left or begin(work.site, KIND, KIND, _config())
-    give_up(work.site, KIND, but=run)
-    work.report["run"] = run.pk
-    work.keep(run=run.pk, options=options)
-    with recorded(run, work.stages, fence=work.fence):
-        if run.status != RunStatus.PUBLISHED:
-            _count(run, work)
-        if options["activate"]:
-            with stage(run, work, "activate"):
-                make_live(run, fence=work.fence)
-    report = outcome(run)
-    with work.stage("tidy"):
-        tidy(work.site, KIND)
-    return report
+    return make(run, work, options, _count)
 
 
 def _config() -> dict[str, Any]:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from reco_plugin import clock, conf
-from reco_plugin.jobs.prune import tidy
-from reco_plugin.jobs.publish import activate as make_live
+from reco_plugin.jobs.making import make
 from reco_plugin.jobs.ranked import LENGTH, Lists, by_category, publish, segments
-from reco_plugin.jobs.record import begin, give_up, outcome, recorded, stage
+from reco_plugin.jobs.record import begin, stage
 from reco_plugin.jobs.running.now import run_now
 from reco_plugin.jobs.running.work import Work
 from reco_plugin.jobs.window import read_window
@@ -59,19 +58,7 @@ def work(work: Work) -> dict[str, Any]:
     options = {"activate": True, **work.options}
     config = {"days": conf.settings.POPULAR_DAYS, "length": LENGTH}
     run = _left(work, options) or begin(work.site, KIND, "popularity", config)
-    give_up(work.site, KIND, but=run)
-    work.report["run"] = run.pk
-    work.keep(run=run.pk, options=options)
-    with recorded(run, work.stages, fence=work.fence):
-        if run.status != RunStatus.PUBLISHED:
-            _count(run, work)
-        if options["activate"]:
-            with stage(run, work, "activate"):
-                make_live(run, fence=work.fence)
-    report = outcome(run)
-    with work.stage("tidy"):
-        tidy(work.site, KIND)
-    return report
+    return make(run, work, options, _count)
 
 
 def _left(work: Work, options: Mapping[str, Any]) -> Run | None:

@@ -22,6 +22,8 @@ from reco_plugin.stores.base import Handle, History, PastEvent, Scored, Store, W
 from reco_plugin.types import EventKind, Key
 
 DAY = 86_400.0
+BESIDE = "with"
+"""The fact of a rule that is no figure but a product."""
 LISTS: tuple[type[Lookup], ...] = (Ranked, Related, Linked, Newest)
 """Lookups that are answered by rows of ours, whole; the rest is asked of the store."""
 
@@ -250,13 +252,16 @@ class Reader:
     def _entries(self, row: lists.Row) -> list[Scored]:
         """Without pairs of fewer shoppers than RECO_MIN_PAIR_SHOPPERS, which may have been raised since."""
         keys, scores, facts = row.entries()
+        others = facts.get(BESIDE, ())
+        figures = [(name, column) for name, column in facts.items() if name != BESIDE]
         fewest = conf.settings.MIN_PAIR_SHOPPERS
         found = []
         for place, (raw, score) in enumerate(zip(keys, scores, strict=False)):
             key = self._key(raw)
-            own = {name: column[place] for name, column in facts.items() if place < len(column)}
+            own = {name: column[place] for name, column in figures if place < len(column)}
             if key is not None and own.get("shoppers", fewest) >= fewest:
-                found.append(Scored(key=key, score=float(score), facts=own))
+                other = others[place] if place < len(others) else None
+                found.append(Scored(key=key, score=float(score), facts=own, beside=other))
         return found
 
     def _key(self, raw: Any) -> Key | None:

@@ -9,7 +9,9 @@ from reco_plugin.retrieval.events import WANTED, turned_down
 from reco_plugin.stores.base import PastEvent, Scored
 from reco_plugin.types import EventKind, ItemFacts, Key
 
-FACETS = ("brand", "category")
+RUNS: Mapping[str, str] = {"brand": "brands", "category": "categories"}
+"""The kind of run that ranks the names of each facet."""
+FACETS = tuple(RUNS)
 FADING = 0.93
 """What an event counts beside the next newer one."""
 STRENGTHS: Mapping[EventKind, float] = {

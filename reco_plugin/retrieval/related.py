@@ -35,12 +35,16 @@ class BehaviourSource:
         return tuple(Related(relation=self.relation, key=key) for key in self.anchors(query))
 
     def candidates(self, query: Query, answers: Answers) -> list[Candidate]:
-        anchors = self.anchors(query)
-        lists = {key: answers.get(Related(relation=self.relation, key=key), ()) for key in anchors}
+        lists = self.lists(query, answers)
         merge = sum_of if self.adds_up else best_of
         return merge(
-            lists, source=self.name, rung=self.rung, says=self.says, without=frozenset(anchors)
+            lists, source=self.name, rung=self.rung, says=self.says, without=frozenset(lists)
         )
+
+    def lists(self, query: Query, answers: Answers) -> Mapping[Key, Sequence[Scored]]:
+        """What goes with each anchor."""
+        anchors = self.anchors(query)
+        return {key: answers.get(Related(relation=self.relation, key=key), ()) for key in anchors}
 
 
 def best_of(

@@ -77,7 +77,7 @@ class Arranging:
             return Wanted()
         every = _keys([*offers, (KindShare(kind="explore"), self._fresh())])
         return Wanted(
-            facts=(*self._ask.of.anchors[:1], *every) if needs.facts or needs.fresh else (),
+            facts=(*self._ask.of.anchors, *every) if needs.facts or needs.fresh else (),
             vectors=tuple(vectors_wanted(offers, self._ask.spec, size=self._ask.limit)),
             shown=tuple(every) if needs.shown else (),
         )
@@ -100,11 +100,11 @@ class Arranging:
     def _material(self, offers: Offers) -> Material:
         wanted = self.wanted(offers)
         facts = self._shared.facts(wanted.facts)
-        anchors = self._ask.of.anchors[:1]
+        anchors = (facts[key] for key in self._ask.of.anchors if key in facts)
         return Material(
             facts=facts,
             vectors=self._nicety("vectors", self._shared.vectors, wanted.vectors),
-            anchor=facts.get(anchors[0]) if anchors else None,
+            anchor=next(anchors, None),
             shown=self._nicety("shown", self._shared.shown, wanted.shown),
             fresh=self._fresh(),
             context=self._ask.of.context,

@@ -19,7 +19,7 @@ from reco_plugin.models import Item
 from reco_plugin.pipeline import Reader
 from reco_plugin.retrieval import Ranked
 from reco_plugin.retrieval.base import segment_of
-from reco_plugin.retrieval.facets import FACETS, Facet, offered
+from reco_plugin.retrieval.facets import FACETS, RUNS, Facet, offered
 from reco_plugin.serving.asking import Circumstances, circumstances
 from reco_plugin.serving.eligibility import knows_sensitive
 from reco_plugin.serving.reads import Allowance, Unavailable, bounded
@@ -30,8 +30,6 @@ from reco_plugin.types import Key, Shopper
 
 logger = logging.getLogger(__name__)
 
-RUNS = {"brand": "brands", "category": "categories"}
-"""The kind of run whose list fills up."""
 MOST = 50
 OVERFETCH = 3
 """Names looked into for each one wanted: some have nothing that may be shown."""

@@ -126,6 +126,13 @@ class Ladder:
             if again and (does_without or (_may_move(error) and self._has_moved())):
                 return self._try(name, work, again=False)
             return error
+        except Unavailable:
+            raise
+        except Exception as error:  # a source may be the shop's own
+            if conf.settings.DEBUG_RAISE:
+                raise
+            logger.exception("The source %r raised; the slate is made without it.", name)
+            self.filling.note(f"{name}: error: {type(error).__name__}")
         return None
 
     def window(

@@ -18,12 +18,13 @@ from reco_plugin.capture.identity import identify
 from reco_plugin.catalog import Catalog
 from reco_plugin.catalog.base import SEPARATOR
 from reco_plugin.models import ActiveRun, Item, RankedList
+from reco_plugin.retrieval.facets import RUNS
 from reco_plugin.serving.keys import key_of
 from reco_plugin.serving.reads import bounded
 from reco_plugin.types import Key
 
-RUNS = {"categories": "category", "brands": "brand"}
-"""Kinds of run that rank the values of a facet."""
+FACET_OF = {run: facet for facet, run in RUNS.items()}
+"""By the kind of run that ranks its values."""
 SECONDS = 600.0
 """What is on offer is remembered by each process for so long."""
 SAMPLE = 2_000
@@ -166,10 +167,10 @@ def _segment(option: Option) -> str:
 
 
 def _ranked(site: int, using: str) -> dict[str, list[str]]:
-    live = ActiveRun.objects.using(using).filter(site=site, kind__in=RUNS).values("run_id")
+    live = ActiveRun.objects.using(using).filter(site=site, kind__in=FACET_OF).values("run_id")
     rows = RankedList.objects.using(using).filter(run__in=live, segment="")
     return {
-        RUNS[kind]: [key for key in map(str, keys) if _is_short(RUNS[kind], key)][:MOST]
+        FACET_OF[kind]: [key for key in map(str, keys) if _is_short(FACET_OF[kind], key)][:MOST]
         for kind, keys in rows.values_list("run__kind", "keys")
     }
 

@@ -206,8 +206,8 @@ class _Prefetch:
         *,
         reads: bool = True,
     ) -> Exception | None:
-        """An outage is given back. At another mistake (a run that is gone, say) all is left to the
-        ladder, which knows what to do. What `reads` nothing needs no window."""
+        """An outage is given back. At another mistake (a run that is gone, a source with a bug) all is left
+        to the ladders, which know what to do. What `reads` nothing needs no window."""
         try:
             with bounded(self._shared.using, self._allowance, settings) if reads else nullcontext():
                 work()
@@ -219,6 +219,10 @@ class _Prefetch:
             if not is_outage(error):
                 raise _Aborted from error
             return error
+        except Unavailable:
+            raise
+        except Exception as error:
+            raise _Aborted from error
         return None
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from reco_plugin import backends, clock
+from reco_plugin import backends
 from reco_plugin.pipeline import ordered
 from reco_plugin.ranking.caps import Caps
 from reco_plugin.retrieval import (
@@ -18,12 +17,12 @@ from reco_plugin.retrieval import (
     Query,
     Source,
 )
-from reco_plugin.retrieval.base import chain
 from reco_plugin.retrieval.taste import by_taste
 from reco_plugin.serving.arranging import Arranging, Wanted
 from reco_plugin.serving.asking import Ask
 from reco_plugin.serving.eligibility import Eligibility
 from reco_plugin.serving.filling import Filling
+from reco_plugin.serving.queries import MOST_FETCH, Queries
 from reco_plugin.serving.share import share_of
 from reco_plugin.serving.shared import Live, Shared
 from reco_plugin.serving.ways import Step
@@ -38,20 +37,12 @@ SHOWS_BOUGHT = frozenset({"recently_viewed"}) | {
     name for kind in KINDS.values() if kind.shows_bought for name in kind.sources
 }
 """Sources that may offer what was bought lately."""
-OVERFETCH = 4
-"""Candidates read for each tile, for eligibility to choose from."""
-SCREENED = 6
-"""The same where a placement turns down candidates for what they are."""
-LEAST_FETCH = 32
-MOST_FETCH = 200
-"""More than this is asked of an exact scan instead."""
 BATCH = 100
 """Ranked candidates checked against live rows in one statement."""
 TASTED = 100
 """Candidates that are put in the shopper's own order."""
 ROUNDS = 4
 """Exact scans for one slate, at most."""
-PAST = frozenset({"vector", "events", "bought"})
 
 
 class NothingToGoBy(Exception):
@@ -69,7 +60,7 @@ class Rungs:
         self._share = share_of(ask.using, ask.of.site)
         self._arranging = Arranging(ask, filling, shared)
         self._runs: dict[str, int | None] = {}
-        self._queries: dict[str, Query] = {}
+        self._queries = Queries(ask, shared, self._eligibility, screens=self._arranging.screens)
         self._offers: dict[str, list[Candidate]] = {}
         self._arranged: dict[Step, list[Candidate]] = {}
         filling.caps = Caps(ask.spec.caps) if ask.spec.caps else None
@@ -80,12 +71,12 @@ class Rungs:
         """What this source wants read, as far as there is something to read it from."""
         source = SOURCES[name]
         reader = self.shared.reader()
-        return tuple(one for one in source.lookups(self._query(name)) if reader.can(one))
+        return tuple(one for one in source.lookups(self._queries.of(name)) if reader.can(one))
 
     def offer(self, name: str) -> list[Candidate]:
         """What this source proposes, best first. Raises NothingToGoBy."""
         if name not in self._offers:
-            self._offers[name] = self._offer(SOURCES[name], self._query(name), name)
+            self._offers[name] = self._offer(SOURCES[name], self._queries.of(name), name)
         return self._offers[name]
 
     def _offer(self, source: Source, query: Query, name: str) -> list[Candidate]:
@@ -97,7 +88,7 @@ class Rungs:
         answers = reader.answer(usable, ahead=is_sparing(name))
         candidates = source.candidates(query, answers)
         if not candidates:
-            raise NothingToGoBy("nothing found" if lookups else self._why(name, query))
+            raise NothingToGoBy("nothing found" if lookups else self._queries.why(name, query))
         if (named := getattr(source, "anchor", None)) is not None:
             self.filling.anchor = named(query, answers)
         run = reader.run_of(usable[0]) if usable else None
@@ -111,75 +102,9 @@ class Rungs:
     def look_again(self) -> None:
         """Read which runs are live, and forget what was read of those that were."""
         self.shared.look_again()
-        self._queries.clear()
+        self._queries.forget()
         self._offers.clear()
         self._arranged.clear()
-
-    def _query(self, name: str) -> Query:
-        if name not in self._queries:
-            self._queries[name] = self._asked(SOURCES[name])
-        return self._queries[name]
-
-    def _asked(self, source: Source) -> Query:
-        of, by = self.ask.of, source.goes_by
-        told = self._past_of(by) if self._looks_back(source) else {}
-        if "interests" in by and self.shared.is_known:
-            told["interests"] = self.shared.interests()
-        if "categories" in by:
-            told["categories"] = self._categories(source)
-        return Query(
-            now=clock.now(),
-            anchors=of.anchors,
-            cart=of.cart,
-            context=of.context,
-            k=self._k(source),
-            **told,
-        )
-
-    def _k(self, source: Source) -> int:
-        """Candidates asked for; of like products, as many as were worked out ahead."""
-        out = len(self._eligibility.excluded())
-        spare = SCREENED if self._arranging.screens else OVERFETCH
-        wanted = spare * self.ask.limit + out * (2 if source.rung is Rung.PERSONAL else 1)
-        k = min(MOST_FETCH, max(LEAST_FETCH, wanted))
-        run = self.shared.reader().personal
-        depth = run.list_depth if run else 0
-        return min(k, depth) if depth and source.rung is Rung.CONTEXTUAL else k
-
-    def _looks_back(self, source: Source) -> bool:
-        """What is about a product, or about the cart, needs no history."""
-        if not self.shared.is_known or not source.goes_by & PAST:
-            return False
-        of = self.ask.of
-        given = of.anchors or ("cart" in source.goes_by and of.cart)
-        return source.rung is not Rung.CONTEXTUAL or not given
-
-    def _past_of(self, by: Collection[str]) -> dict[str, Any]:
-        past = self.shared.read_past()
-        if past is None:
-            return {}
-        return {
-            "events": past.history.events,
-            "vector": self.shared.vector() if "vector" in by else None,
-            "bought": self.shared.bought() if "bought" in by else (),
-        }
-
-    def _categories(self, source: Source) -> tuple[str, ...]:
-        if self.ask.of.category:
-            return chain(self.ask.of.category)
-        near = self._near(source)
-        facts = self.shared.facts(near)
-        paths = [path for key in near if key in facts for path in facts[key].categories]
-        return tuple(dict.fromkeys(part for path in paths for part in chain(path)))
-
-    def _near(self, source: Source) -> tuple[Key, ...]:
-        """The product whose categories stand in for the page's: its own, else the last one seen."""
-        if "categories" not in source.goes_by or self.ask.of.category:
-            return ()
-        past = self.shared.past
-        if self.ask.of.anchors or source.rung is not Rung.POPULAR_IN_CATEGORY or past is None:
-            return self.ask.of.anchors[:1]
-        return tuple(event.key for event in past.history.events[:1])
 
     def _by_taste(
         self, source: Source, query: Query, candidates: list[Candidate]
@@ -189,19 +114,6 @@ class Rungs:
         first, rest = candidates[:TASTED], candidates[TASTED:]
         vectors = self.shared.vectors([candidate.key for candidate in first])
         return [*by_taste(first, query.vector, vectors), *rest]
-
-    def _why(self, name: str, query: Query) -> str:
-        """Why a source had nothing to look up."""
-        by = SOURCES[name].goes_by
-        if name == "contextual" and self.shared.shopper is None:
-            return "no product to be similar to"
-        if by & PAST and not query.events:
-            if self.shared.shopper is None:
-                return "no shopper is recognised"
-            return "a new visitor" if self.shared.shopper.is_new else "no history the run knows"
-        if "categories" in by:
-            return "no category"
-        return "nothing to go by"
 
     # --- candidates → live rows --------------------------------------------------------------
 
@@ -219,7 +131,7 @@ class Rungs:
         name = step.sources[0]
         if name not in VECTOR_SOURCES or len(step.sources) > 1 or name not in self._offers:
             return
-        source, query = SOURCES[name], self._query(name)
+        source, query = SOURCES[name], self._queries.of(name)
         if len(self._offers[name]) >= query.k:
             self._widen(step, source, query)
             self._top_up(step, source, query)
@@ -300,11 +212,11 @@ class Rungs:
 
     def looks_back(self, name: str) -> bool:
         """Does this source go by the shopper's past?"""
-        return self._looks_back(SOURCES[name])
+        return self._queries.looks_back(SOURCES[name])
 
     def nearby(self, step: Step) -> list[Key]:
         """The products by whose categories `step` looks something up."""
-        return [key for name in step.sources for key in self._near(SOURCES[name])]
+        return [key for name in step.sources for key in self._queries.near(SOURCES[name])]
 
     def news(self) -> tuple[Lookup, ...]:
         """What the placement itself wants looked up."""
@@ -313,9 +225,11 @@ class Rungs:
     def is_ready(self, name: str) -> bool:
         """Can it be said what this source looks up, and is that nothing but lists?"""
         source = SOURCES[name]
-        if name in VECTOR_SOURCES or (self._looks_back(source) and self.shared.past is None):
+        if name in VECTOR_SOURCES or (
+            self._queries.looks_back(source) and self.shared.past is None
+        ):
             return False
-        return all(self.shared.knows_facts(key) for key in self._near(source))
+        return all(self.shared.knows_facts(key) for key in self._queries.near(source))
 
     def has_enough(self, steps: Iterable[Step]) -> bool:
         """Do the sources of `steps` offer so much that the slate will surely be full?"""

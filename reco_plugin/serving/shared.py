@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.db import Error
+
 from reco_plugin import backends, clock, conf
 from reco_plugin.capture import interests
 from reco_plugin.capture.lifecycle import state_of
@@ -56,7 +58,7 @@ class Shared:
     """May anything that shares this go by the shopper's taste? Where nothing does, the past is read
     without vectors; whoever wants them after all reads it once more."""
     broken: dict[str, Exception] = field(default_factory=dict)
-    """What could not be read for this page, and why: 'past', 'facts', 'vectors', 'shown', 'live'."""
+    """What could not be read for this page, and why: 'runs', 'past', 'facts', 'vectors', 'shown', 'live'."""
     random: random.Random = field(default_factory=random.Random)
     _reader: Reader | None = None
     _vector: Floats | None = None
@@ -79,10 +81,10 @@ class Shared:
         return self.pointers.personal if self.pointers else None
 
     def reader(self) -> Reader:
-        """Reads which runs are live, unless that is known."""
+        """Reads which runs are live, unless that is known; what failed once is told again, not tried again:
+        nobody is to wait for it twice on a page, and outside a window for ever."""
         if self._reader is None:
-            live = self.pointers or pointers.read(self.using, self.site)
-            self.pointers = live
+            live = self.pointers = self.pointers or self._live_runs()
             model = backends.catalog().model
             self._reader = Reader(
                 store=backends.store(live.personal.store) if live.personal else None,
@@ -92,6 +94,14 @@ class Shared:
                 site=self.site,
             )
         return self._reader
+
+    def _live_runs(self) -> Pointers:
+        self.check("runs")
+        try:
+            return pointers.read(self.using, self.site)
+        except Error as error:
+            self.broken["runs"] = error
+            raise
 
     def check(self, what: str) -> None:
         """Raise what kept this from being read for the page: it is not tried again."""

@@ -54,6 +54,8 @@ class Scored:
     score: float
     facts: Mapping[str, float] = field(default_factory=dict)
     """What a list knows of this entry besides: 'support', 'confidence', 'lift', 'shoppers' …"""
+    beside: Key | None = None
+    """The other product on the left of a rule, as it was stored."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -344,7 +344,10 @@ def test_shops_with_other_keys(kind, column, using, expected, monkeypatch):
     plain = read_log(1, now=NOW)
     with connection.cursor() as cursor:
         for table in ("reco_item", "reco_interaction"):
-            cursor.execute(f"ALTER TABLE {table} ALTER product_id TYPE {column} USING {using}")
+            cursor.execute(f"CREATE TEMP TABLE {table} ON COMMIT DROP AS TABLE {table}")
+            cursor.execute(
+                f"ALTER TABLE pg_temp.{table} ALTER product_id TYPE {column} USING {using}"
+            )
     monkeypatch.setattr(reading_module, "keys_of", lambda field: kind)
     log = read_log(1, now=NOW)
     assert log.items.key(1) == expected

@@ -349,3 +349,32 @@ def test_r01_a_planned_page_waits_for_no_locked_table(shop):
         assert seconds_of(lambda: plan(ss.request(), page="cart", cart=shelf)) < 9
         page = plan(ss.request(), page="cart", cart=shelf)
     assert not any(page.values())
+
+
+def test_a_source_with_a_bug_costs_nothing_but_itself(shop, monkeypatch, settings):
+    settings.RECO_DEBUG_RAISE = False
+
+    def fail(*_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("reco_plugin.retrieval.similar.Similar.candidates", fail)
+    slate = recommend("similar", product=shop.products[0], limit=3)
+    assert len(slate) == 3, "what is popular fills it"
+    assert "contextual: error: ValueError" in slate.notes
+    page = plan(ss.request(), ["similar", "popular"], product=shop.products[0])
+    assert page["similar"]
+    assert "contextual: error: ValueError" in page["similar"].notes
+
+
+def test_which_runs_are_live_is_asked_once_for_a_page(shop, monkeypatch):
+    asked: list[int] = []
+
+    def out(*_: object) -> None:
+        asked.append(1)
+        raise OperationalError("down")
+
+    monkeypatch.setattr(pointers, "recall", lambda *_: None)
+    monkeypatch.setattr(pointers, "read", out)
+    page = plan(ss.request(), ["similar", "popular", "trending"], product=shop.products[0])
+    assert len(asked) == 1
+    assert not any(page.values())

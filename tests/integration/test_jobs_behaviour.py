@@ -8,7 +8,6 @@ from django.utils import timezone
 from jobs_shop import event, products
 from testapp.models import Product
 
-from reco_plugin.jobs import behaviour as job
 from reco_plugin.jobs.artefacts import artefact_path
 from reco_plugin.jobs.behaviour import behaviour
 from reco_plugin.jobs.prune import prune
@@ -294,7 +293,7 @@ def killed(*args: object, **named: object) -> None:
 def killed_in_a_whole_count(monkeypatch, step: str) -> None:
     """As a power cut would: the row of the run is not told."""
     with monkeypatch.context() as patched:
-        patched.setattr(job, step, killed)
+        patched.setattr(step, killed)
         patched.setattr("reco_plugin.jobs.record._finish", lambda *_: None)
         patched.setattr("reco_plugin.jobs.record._fail", lambda *_: None)
         with pytest.raises(Killed):
@@ -304,7 +303,7 @@ def killed_in_a_whole_count(monkeypatch, step: str) -> None:
 def test_a_whole_count_that_was_killed_is_given_up_and_the_day_added(catalogue, monkeypatch):
     before(catalogue)
     live = behaviour()
-    killed_in_a_whole_count(monkeypatch, "count")
+    killed_in_a_whole_count(monkeypatch, "reco_plugin.jobs.behaviour.count")
     dead = Run.objects.get(pk__gt=live.pk)
     assert dead.status == RunStatus.RUNNING
     assert execute("behaviour", 1).report["run"] == live.pk
@@ -316,7 +315,7 @@ def test_a_whole_count_that_was_killed_is_given_up_and_the_day_added(catalogue, 
 def test_a_whole_count_whose_lists_were_written_is_made_live(catalogue, monkeypatch):
     before(catalogue)
     live = behaviour()
-    killed_in_a_whole_count(monkeypatch, "make_live")
+    killed_in_a_whole_count(monkeypatch, "reco_plugin.jobs.making.activate")
     assert active_run(1, "behaviour") == live
     written = Run.objects.get(pk__gt=live.pk)
     assert execute("behaviour", 1).report["run"] == written.pk

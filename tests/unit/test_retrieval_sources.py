@@ -58,8 +58,23 @@ def test_together_with_a_product_or_with_the_cart():
     page = Query(anchors=(1,), cart=(2, 3))
     assert source.lookups(page) == (Related(relation="bought_together", key=1),)
     assert source.lookups(Query(cart=(2, 3, 2))) == tuple(
-        Related(relation="bought_together", key=key) for key in (2, 3)
+        Related(relation=relation, key=key)
+        for relation in ("bought_together", "rules")
+        for key in (2, 3)
     )
+
+
+def test_a_rule_is_heard_when_all_of_its_left_side_is_in_the_cart():
+    rules = [
+        Scored(key=9, score=0.9, facts={"confidence": 0.9}, beside="3"),
+        Scored(key=8, score=0.8, beside="4"),
+    ]
+    answers = {
+        Related(relation="bought_together", key=2): [Scored(key=9, score=0.5)],
+        Related(relation="rules", key=2): rules,
+    }
+    found = SOURCES["bought_together"].candidates(Query(cart=(2, 3)), answers)
+    assert [(one.key, one.score, one.facts) for one in found] == [(9, 0.9, {"confidence": 0.9})]
 
 
 def test_of_a_cart_the_best_line_speaks_and_is_named():
@@ -99,7 +114,7 @@ def test_what_follows_several_of_an_order_adds_up():
 def test_a_cart_of_500_lines_is_looked_up_by_its_newest():
     query = Query(cart=tuple(range(500)))
     asked = SOURCES["bought_together"].lookups(query)
-    assert [lookup.key for lookup in asked] == list(range(CART_ANCHORS))
+    assert [lookup.key for lookup in asked] == list(range(CART_ANCHORS)) * 2
 
 
 def test_after_the_order_it_stands_in_for_the_cart():
