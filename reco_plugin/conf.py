@@ -162,6 +162,47 @@ class Settings:
     NEW_DAYS = Setting(int, 30, "Days a product counts as new: for 'new arrivals' and exploration.")
     KEEP_RUNS = Setting(int, 3, "Published runs of a kind kept for roll-back.")
 
+    # --- pictures ---------------------------------------------------------------------------
+    ENCODER = Setting(
+        str,
+        "resnet18",
+        "Network that looks at pictures: 'resnet18', 'resnet34', 'resnet50'; empty: none.",
+    )
+    ENCODER_CONFIG = Setting(
+        dict,
+        cast("Mapping[str, Any]", {}),
+        "Size, epochs and other hyper-parameters laid over the network's defaults.",
+    )
+    ENCODER_WEIGHTS = Setting(
+        str,
+        "auto",
+        "What it starts from: 'auto' (torchvision's own, else none), 'none', or the path of a file.",
+    )
+    ENCODER_SHA256 = Setting(str, "", "SHA-256 that a file of RECO_ENCODER_WEIGHTS must have.")
+    ENCODER_DEVICE = Setting(
+        str, "auto", "'auto' (a GPU where there is one), 'cpu', 'cuda', 'mps'."
+    )
+    IMAGE_DIMENSION = Setting(
+        int, 128, "Numbers in a product's image vector, whitened down to where that helps; 0: all."
+    )
+    IMAGE_FORMATS = Setting(
+        (list, tuple, set, frozenset),
+        cast("Sequence[str]", ("JPEG", "PNG", "WEBP")),
+        "Formats of pictures that are opened, by Pillow's names; all others are refused.",
+    )
+    IMAGE_MAX_BYTES = Setting(int, 10 * 2**20, "Bytes above which a picture is refused unread.")
+    IMAGE_MAX_PIXELS = Setting(int, 40_000_000, "Pixels above which a picture is refused.")
+    IMAGE_HOSTS = Setting(
+        (list, tuple, set, frozenset),
+        cast("Sequence[str]", ()),
+        "Hosts that pictures may be fetched from by https; empty: pictures come from storages only.",
+    )
+    PHOTO_SEARCH = Setting(bool, False, "Let shoppers search by a photo they upload.")
+    PHOTO_MAX_BYTES = Setting(int, 5 * 2**20, "Bytes above which an uploaded photo is refused.")
+    PHOTO_TIMEOUT_MS = Setting(
+        int, 2_000, "Milliseconds a search by photo may wait for its encoder."
+    )
+
     # --- jobs -------------------------------------------------------------------------------
     INTERVALS = Setting(
         dict,

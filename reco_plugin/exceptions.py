@@ -43,3 +43,11 @@ class StoreError(RecoError):
 
 class MappingError(RecoError):
     """The shop's catalogue or order mapping names a field that is not there."""
+
+
+class EncoderUnavailable(RecoError):
+    """No encoder can be had: an extra is not installed, or weights are missing, corrupt or of another network."""
+
+
+class EncoderBusy(RecoError):
+    """The encoder has as much to do as it may have; ask again later."""

@@ -4,6 +4,7 @@ from reco_plugin.models.exposure import Click, Impression
 from reco_plugin.models.interactions import Dropped, Interaction, OrderCursor, VisitorLink
 from reco_plugin.models.items import Item
 from reco_plugin.models.merchandising import Interest, ManualLink, Page, Placement
+from reco_plugin.models.pictures import Picture, PictureState, PictureVector, Suggestion
 from reco_plugin.models.runs import LISTED, RUN_KINDS, ActiveRun, Run, RunStatus
 from reco_plugin.models.totals import DailyTotal
 from reco_plugin.models.vectors import Neighbours, RankedList, Related, VectorBlock
@@ -27,12 +28,16 @@ __all__ = [
     "OrderCursor",
     "Outcome",
     "Page",
+    "Picture",
+    "PictureState",
+    "PictureVector",
     "Placement",
     "RankedList",
     "Related",
     "Run",
     "RunStatus",
     "Shard",
+    "Suggestion",
     "VectorBlock",
     "VisitorLink",
 ]
