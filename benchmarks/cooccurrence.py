@@ -18,7 +18,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from benchmarks.harness import Bench, Row, in_child, peak_rss, seconds, timing
-from reco_plugin.trainers import artefacts, ledger
+from reco_plugin import artefacts
+from reco_plugin.trainers import ledger
 from reco_plugin.trainers.around import around
 from reco_plugin.trainers.behaviour import BACKWARD, Events, configs, count
 from reco_plugin.trainers.following import Trail, trail

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 
-from reco_plugin import conf
+from reco_plugin import artefacts, conf
 from reco_plugin.exceptions import ArtefactCorrupt
 from reco_plugin.jobs.artefacts import artefact_path
 from reco_plugin.models import Run, RunStatus
-from reco_plugin.trainers import artefacts
 
 log = logging.getLogger(__name__)
 

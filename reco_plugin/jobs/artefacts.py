@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from reco_plugin import conf
+from reco_plugin import artefacts, conf
 from reco_plugin.exceptions import ArtefactCorrupt
 from reco_plugin.models import Run
 from reco_plugin.stores.base import Vectors
-from reco_plugin.trainers import artefacts
 from reco_plugin.trainers.base import Learnt
 from reco_plugin.types import Dataset, Floats, IdMap
 

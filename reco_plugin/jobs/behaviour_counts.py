@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reco_plugin import conf
+from reco_plugin import artefacts, conf
 from reco_plugin.exceptions import ArtefactCorrupt
 from reco_plugin.jobs.anonymous import SUFFIX
 from reco_plugin.jobs.artefacts import artefact_path, folder
 from reco_plugin.models import Interaction, Run
-from reco_plugin.trainers import artefacts, ledger
+from reco_plugin.trainers import ledger
 from reco_plugin.trainers.pairs import Pairs
 from reco_plugin.types import IdMap
 

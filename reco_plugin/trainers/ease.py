@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg, sparse
 
+from reco_plugin import hyperparameters as configs
 from reco_plugin.exceptions import TrainingFailed
-from reco_plugin.trainers import config as configs
 from reco_plugin.trainers.base import Progress
 from reco_plugin.trainers.histories import Histories
 from reco_plugin.trainers.local_ridge import local_ridge

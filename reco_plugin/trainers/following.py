@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from reco_plugin.trainers import config as configs
+from reco_plugin import hyperparameters as configs
 from reco_plugin.trainers.base import Progress
 from reco_plugin.trainers.pairs import PairBlock, Pairs, Rows, Totals, beyond_first, runs_of, summed
 from reco_plugin.trainers.related import changes

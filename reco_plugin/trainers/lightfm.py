@@ -15,8 +15,8 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from scipy import sparse
 
+from reco_plugin import hyperparameters as configs
 from reco_plugin.exceptions import NotEnoughData, TrainingFailed
-from reco_plugin.trainers import config as configs
 from reco_plugin.trainers import features as sides
 from reco_plugin.trainers.base import Learnt, Progress
 from reco_plugin.trainers.validation import METRIC, Best, Judge, judge

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from scipy import linalg, sparse
 from scipy.sparse.linalg import svds
 
+from reco_plugin import hyperparameters as configs
 from reco_plugin.exceptions import NotEnoughData
-from reco_plugin.trainers import config as configs
 from reco_plugin.trainers import features as sides
 from reco_plugin.trainers.base import Progress
 from reco_plugin.trainers.content import profile

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from reco_plugin import artefacts
+from reco_plugin.artefacts import Arrays
 from reco_plugin.exceptions import ArtefactCorrupt
-from reco_plugin.trainers import artefacts
-from reco_plugin.trainers.artefacts import Arrays
 from reco_plugin.trainers.base import Learnt
 from reco_plugin.types import Dataset, Features, IdMap
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from reco_plugin.trainers import config as configs
+from reco_plugin import hyperparameters as configs
 from reco_plugin.trainers.related import RelatedLists, best_of, joined
 
 Figures = npt.NDArray[np.float64]

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from reco_plugin.trainers import config as configs
+from reco_plugin import hyperparameters as configs
 from reco_plugin.trainers.base import Progress
 from reco_plugin.trainers.occasions import Occasions
 from reco_plugin.trainers.pairs import (

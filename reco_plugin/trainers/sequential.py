@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 
-from reco_plugin.trainers import config as configs
+from reco_plugin import hyperparameters as configs
 from reco_plugin.trainers.base import Progress
 from reco_plugin.trainers.histories import Histories
 from reco_plugin.trainers.transitions import (

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from reco_plugin.trainers import config as configs
+from reco_plugin import hyperparameters as configs
 from reco_plugin.trainers.base import Progress
 from reco_plugin.trainers.histories import Histories
 from reco_plugin.trainers.transitions import required

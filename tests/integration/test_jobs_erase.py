@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from jobs_shop import FAST, event, history, products
 from testapp.models import Customer, Product
 
-from reco_plugin import backends, clock
+from reco_plugin import artefacts, backends, clock
 from reco_plugin.capture.erasure import NOBODY, mark
 from reco_plugin.capture.identity import shopper_id
 from reco_plugin.capture.merge import merge
@@ -51,7 +51,6 @@ from reco_plugin.models import (
     VisitorLink,
 )
 from reco_plugin.stores.base import Vectors
-from reco_plugin.trainers import artefacts
 from reco_plugin.types import id_map
 
 pytestmark = pytest.mark.django_db

@@ -13,6 +13,7 @@ from jobs_shop import FAST, event, history, products
 from testapp.models import Product
 
 from reco_plugin import backends, conf
+from reco_plugin.artefacts import load
 from reco_plugin.datasets import EventLog, EventWeights, read_log
 from reco_plugin.exceptions import AlreadyRunning, StoreError, TrainingFailed
 from reco_plugin.jobs import artefacts
@@ -26,7 +27,6 @@ from reco_plugin.jobs.train import preview, train
 from reco_plugin.jobs.trial import Trial, everyone
 from reco_plugin.models import Interaction, Item, Run, RunStatus
 from reco_plugin.pipeline import personal_vector
-from reco_plugin.trainers.artefacts import load
 from reco_plugin.trainers.base import Learnt
 from reco_plugin.types import Dataset
 

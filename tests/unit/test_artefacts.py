@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from reco_plugin import artefacts
 from reco_plugin.exceptions import ArtefactCorrupt
 from reco_plugin.testing.trainers import planted_dataset, small_dataset
-from reco_plugin.trainers import artefacts, packing
+from reco_plugin.trainers import packing
 from reco_plugin.trainers.base import Learnt
 from reco_plugin.types import Features, id_map
 
