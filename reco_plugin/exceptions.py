@@ -45,6 +45,10 @@ class MappingError(RecoError):
     """The shop's catalogue or order mapping names a field that is not there."""
 
 
+class NotApplied(RecoError):
+    """A suggestion cannot be written into the shop's product; the message says why."""
+
+
 class EncoderUnavailable(RecoError):
     """No encoder can be had: an extra is not installed, or weights are missing, corrupt or of another network."""
 

@@ -13,6 +13,7 @@ from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
 
 from reco_plugin import clock, conf
+from reco_plugin.catalog.filling import fill
 from reco_plugin.catalog.paths import field_of, first_field, first_text, follow
 from reco_plugin.types import CatalogItem, Key
 
@@ -276,6 +277,21 @@ class Catalog:
             for path in categories
             for root in roots
         )
+
+    def apply_suggestion(self, product: Any, field: str, value: str) -> None:
+        """Write what a merchandiser accepted: `field` is 'category', 'brand' or the name of an attribute.
+
+        By default the field at that path is filled and saved; for a related table it is the row called
+        `value`. What is filled already stays as it is. Raises NotApplied, whose message the merchandiser reads.
+        """
+        if field in self.attributes:
+            path = self.attributes[field]
+        else:
+            path = self._path(field) if field in self._GUESSES else ""
+        called, separator = (
+            (self.category_path, SEPARATOR) if field == "category" else (self._text, "")
+        )
+        fill(product, path, value, called=called, separator=separator)
 
     def url(self, product: Any) -> str:
         """Where a tile leads; get_absolute_url() by default."""
