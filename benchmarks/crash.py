@@ -257,7 +257,7 @@ def _trainings(folder: Path) -> Iterator[int]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             command = path.read_bytes()
-            if b"reco_plugin.trainers.child" in command and str(folder).encode() in command:
+            if b"reco_plugin.children" in command and str(folder).encode() in command:
                 yield int(path.parent.name)
 
 

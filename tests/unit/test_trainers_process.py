@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -14,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reco_plugin.children import process as children
+from reco_plugin.children.environment import environment
 from reco_plugin.exceptions import NotEnoughData, TrainingFailed
 from reco_plugin.testing.trainers import planted_dataset, small_dataset
-from reco_plugin.trainers import child, obituary, packing, process
+from reco_plugin.trainers import child, packing, process
 from reco_plugin.trainers.lightfm import LightFM
 
 QUICK = {"dimensions": 8, "epochs": 3}
@@ -153,7 +154,7 @@ def test_the_child_knows_no_django_and_its_threads_and_has_a_group_of_its_own(fo
 
 
 def test_a_wrong_configuration_starts_no_process(monkeypatch, tmp_path):
-    monkeypatch.setattr(process.subprocess, "Popen", None)
+    monkeypatch.setattr(children.subprocess, "Popen", None)
     with pytest.raises(ValueError, match="Did you mean 'epochs'"):
         process.run("lightfm", {"epoch": 1}, planted_dataset(), folder=tmp_path)
     with pytest.raises(ValueError, match="no trainer 'lightfn'"):
@@ -209,7 +210,7 @@ def test_an_end_without_a_result_is_told(folder):
 
 
 def test_a_child_that_falls_silent_but_lingers_is_ended(folder, monkeypatch):
-    monkeypatch.setattr(process, "GRACE", 0.2)
+    monkeypatch.setattr(children, "GRACE", 0.2)
     with pytest.raises(TrainingFailed, match=r"killed by SIG(TERM|KILL)"):
         train(folder, "Lingers")
 
@@ -248,8 +249,8 @@ def test_an_error_in_the_callers_progress_ends_the_child(folder):
 
 
 def test_a_changed_result_is_refused(folder, monkeypatch):
-    monkeypatch.setattr(obituary, "write", lambda _: "unused")
-    monkeypatch.setattr(process._Process, "follow", lambda *_: "0" * 64)
+    told = [{"result": "0" * 64}]
+    monkeypatch.setattr(children.Process, "messages", lambda *_: iter(told))
     with pytest.raises(TrainingFailed, match="left no usable result"):
         train(folder, "Tells")
 
@@ -271,13 +272,13 @@ def test_lightfm_missing_in_the_child_names_the_extra(folder, tmp_path):
 
 def start_child(place, trainer="odd_trainers.Sleeps", **options):
     digest = packing.save_dataset(place / child.DATASET, small_dataset([[1]]))
-    job = {"trainer": trainer, "config": {}, "seed": 0, "threads": 1, "memory_mb": 0}
-    (place / child.JOB).write_text(json.dumps({**job, "sha256": digest}))
+    job = {"do": child.DO, "trainer": trainer, "config": {}, "seed": 0, "threads": 1}
+    (place / children.JOB).write_text(json.dumps({**job, "memory_mb": 0, "sha256": digest}))
     return subprocess.Popen(
-        [sys.executable, "-m", "reco_plugin.trainers.child", str(place)],
+        [sys.executable, "-m", "reco_plugin.children", str(place)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=process._environment(1),
+        env=environment(1),
         **options,
     )
 
@@ -317,7 +318,7 @@ def test_a_parent_killed_outright_takes_its_child_along(folder, tmp_path):
     parent = subprocess.Popen(
         [sys.executable, str(script), str(folder)],
         stdout=subprocess.PIPE,
-        env=process._environment(1),
+        env=environment(1),
     )
     for line in parent.stdout:
         if b"train" in line:
@@ -336,36 +337,9 @@ def test_sigterm_ends_the_child_at_once_and_leaves_nothing_half_written(place):
     (place / "result.npz.x.part").write_bytes(b"half")
     running.terminate()
     assert running.wait(30) == 128 + signal.SIGTERM
-    assert sorted(path.name for path in place.iterdir()) == [child.DATASET, child.JOB]
+    assert sorted(path.name for path in place.iterdir()) == [child.DATASET, children.JOB]
     running.stdin.close()
     running.stdout.close()
     for path in place.iterdir():
         path.unlink()
     place.rmdir()
-
-
-# --- obituaries ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        (0, "ended without a result"),
-        (-34, "killed by signal 34|killed by SIGRTMIN"),
-        (143, "killed by SIGTERM"),
-        (-9, "probably for lack of memory on this machine: it used 70 MiB when last looked at"),
-        (9, "ran out of memory: it used 70 MiB when last looked at; its limit was 50 MiB"),
-    ],
-)
-def test_causes(code, said):
-    death = obituary.Death(code=code, stderr="a\n" * 50 + "b\n", peak_mib=70, memory_mb=50)
-    text = obituary.write(death)
-    cause, _, words = text.partition("\nIts last words:\n")
-    assert re.search(said, cause)
-    assert words.splitlines() == ["a"] * 11 + ["b"]
-
-
-def test_an_unknown_error_of_a_child_is_a_value_error():
-    assert type(obituary.refusal("OSError", "x", "")) is ValueError
-    assert type(obituary.refusal("__name__", "x", "")) is ValueError
-    assert type(obituary.refusal("TrainingFailed", "x", "")) is TrainingFailed
