@@ -1,4 +1,4 @@
-"""What a product is, as a row of features: category path, brand, price band, tags, attributes, words.
+"""What a product is, as a row of features: category path, brand, price band, tags, attributes, words, look.
 
 Each family a product has (category, brand …) weighs the same, its features share that weight, and
 a row adds up to one: a long description does not drown the brand. Families are kept small by the
@@ -21,6 +21,7 @@ from scipy import sparse
 
 from reco_plugin import conf
 from reco_plugin.catalog.base import SEPARATOR
+from reco_plugin.datasets import looks
 from reco_plugin.datasets.prices import bands, in_band
 from reco_plugin.models import Item
 from reco_plugin.types import CatalogItem, Features, IdMap
@@ -49,30 +50,36 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "tag": Family(fewest=2),
         "attribute": Family(fewest=2),
         "text": Family(fewest=3, commonest=0.3),
+        looks.FAMILY: Family(),
     }
 )
 
 
-def item_features(items: IdMap, *, site: int = 1, using: str | None = None) -> Features:
+def item_features(
+    items: IdMap, *, site: int = 1, using: str | None = None, seen: Features | None = None
+) -> Features:
     """Features of the Item rows of `items`, as of their last sync; (len(items), n_features).
 
-    A product without an Item row, or with nothing on it, has an empty row.
+    `seen` is what the pictures of the same `items` show (see `looks`). A product without an Item row,
+    or with nothing on it, has no more than that.
     """
-    return features_of(_catalogue(items, site, using or conf.settings.DATABASE))
+    return features_of(_catalogue(items, site, using or conf.settings.DATABASE), seen)
 
 
-def features_of(products: Sequence[CatalogItem]) -> Features:
+def features_of(products: Sequence[CatalogItem], seen: Features | None = None) -> Features:
     """Choose the features that tell these products apart, and give each its row."""
     edges = bands([product.price for product in products])
     facts = [_facts(product, edges) for product in products]
-    names = _chosen(facts)
-    return Features(matrix=_matrix(facts, names), names=names)
+    names = _chosen(facts) + (seen.names if seen else ())
+    return Features(matrix=_matrix(facts, names, seen), names=names)
 
 
-def feature_rows(products: Iterable[CatalogItem], names: Sequence[str]) -> sparse.csr_matrix:
+def feature_rows(
+    products: Iterable[CatalogItem], names: Sequence[str], seen: Features | None = None
+) -> sparse.csr_matrix:
     """Rows of other products (e.g. born later) over features chosen before; (n, len(names))."""
     edges = sorted(float(name.partition(":")[2]) for name in names if name.startswith("price:"))
-    return _matrix([_facts(product, edges) for product in products], names)
+    return _matrix([_facts(product, edges) for product in products], names, seen)
 
 
 def _catalogue(items: IdMap, site: int, database: str) -> list[CatalogItem]:
@@ -140,7 +147,9 @@ def _chosen(facts: Sequence[frozenset[str]]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _matrix(facts: Sequence[frozenset[str]], names: Sequence[str]) -> sparse.csr_matrix:
+def _matrix(
+    facts: Sequence[frozenset[str]], names: Sequence[str], seen: Features | None = None
+) -> sparse.csr_matrix:
     columns = {name: column for column, name in enumerate(names)}
     rows: list[int] = []
     found: list[int] = []
@@ -153,7 +162,19 @@ def _matrix(facts: Sequence[frozenset[str]], names: Sequence[str]) -> sparse.csr
         shape=(len(facts), len(names)),
         dtype=np.float32,
     )
-    return normalised(matrix)
+    return normalised(matrix if seen is None else matrix + _placed(seen, columns))
+
+
+def _placed(seen: Features, columns: Mapping[str, int]) -> sparse.csr_matrix:
+    """What is seen, a family that adds up to one, in the columns of its names."""
+    found = seen.matrix.tocoo()
+    at = np.asarray([columns.get(name, -1) for name in seen.names], np.int64)[found.col]
+    known = at >= 0
+    return sparse.csr_matrix(
+        (found.data[known], (found.row[known], at[known])),
+        shape=(seen.matrix.shape[0], len(columns)),
+        dtype=np.float32,
+    )
 
 
 def _shares(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from reco_plugin import artefacts, conf
 from reco_plugin.exceptions import ArtefactCorrupt
+from reco_plugin.jobs import looks
 from reco_plugin.models import Run
 from reco_plugin.stores.base import Vectors
 from reco_plugin.trainers.base import Learnt
@@ -26,6 +27,8 @@ class Artefact:
     """(n_features, d)"""
     feature_biases: Floats
     """(n_features,)"""
+    looks: looks.Known | None = None
+    """The kinds of picture among its features; None where pictures took no part."""
 
 
 def folder() -> Path:
@@ -40,8 +43,11 @@ def artefact_path(run: Run) -> Path:
     return Path(conf.settings.ARTEFACT_DIR) / run.artefact
 
 
-def write(run: Run, dataset: Dataset, learnt: Learnt) -> None:
+def write(
+    run: Run, dataset: Dataset, learnt: Learnt, known_looks: looks.Known | None = None
+) -> None:
     """Write the artefact of `run`; its name and checksum are set in the row, which is not saved."""
+    look_arrays, look_meta = looks.pack(known_looks)
     name = f"{run.kind}-{run.pk}.npz"
     features = dataset.item_features
     run.sha256 = artefacts.save(
@@ -55,11 +61,13 @@ def write(run: Run, dataset: Dataset, learnt: Learnt) -> None:
             "shoppers_known": known(dataset),
             "feature_vectors": learnt.feature_vectors,
             "feature_biases": learnt.feature_biases,
+            **look_arrays,
         },
         {
             "run": run.pk,
             "kind": run.kind,
             "feature_names": list(features.names if features else ()),
+            **look_meta,
         },
     )
     run.artefact = name
@@ -95,4 +103,5 @@ def load(run: Run) -> Artefact:
         feature_names=tuple(meta["feature_names"]),
         feature_vectors=arrays["feature_vectors"],
         feature_biases=arrays["feature_biases"],
+        looks=looks.unpack(arrays, meta),
     )

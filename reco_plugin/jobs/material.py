@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from reco_plugin import clock, conf
@@ -18,6 +18,7 @@ from reco_plugin.datasets import (
     read_log,
     shopper_features,
 )
+from reco_plugin.jobs.looks import Seen, see
 from reco_plugin.stores.base import Progress
 from reco_plugin.types import Dataset, Features
 
@@ -34,6 +35,8 @@ class Material:
     quality: QualityReport
     weights: EventWeights
     shopper_features: bool = False
+    seen: Seen = field(default_factory=Seen)
+    """What the products' pictures show; among `features` where it takes part."""
 
     def part(self, known: EventLog, holdout: EventLog) -> Dataset:
         """What was known at a split, with what happened after it for early stopping."""
@@ -66,6 +69,7 @@ class Material:
             "items": len(self.log.items),
             "interactions": int(self.whole.interactions.nnz),
             "features": len(self.features.names),
+            "looks": self.seen.as_json(),
             "quality": self.quality.as_dict(),
         }
 
@@ -73,14 +77,15 @@ class Material:
 def gather(
     site: int, config: Mapping[str, Any] | None = None, progress: Progress | None = None
 ) -> Material:
-    """Read the last RECO_WINDOW_DAYS of the site's log and its Item rows.
+    """Read the last RECO_WINDOW_DAYS of the site's log, its Item rows and its live visual run.
 
     Shopper features are made when the trainer's `config` asks for them ('shopper_features').
     """
     days = conf.settings.WINDOW_DAYS
     since = clock.now() - dt.timedelta(days=days) if days > 0 else None
     log = read_log(site, since=since, progress=progress)
-    features = item_features(log.items, site=site)
+    seen = see(site, log.items)
+    features = item_features(log.items, site=site, seen=seen.features)
     weights = EventWeights.from_settings()
     built = build_reported(log, weights=weights, item_features=features)
     return Material(
@@ -89,5 +94,6 @@ def gather(
         whole=built.dataset,
         quality=built.report,
         weights=weights,
+        seen=seen,
         shopper_features=bool((config or {}).get("shopper_features", False)),
     )

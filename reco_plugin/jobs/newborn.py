@@ -1,4 +1,4 @@
-"""Products born after the live run get a vector from their features, at the next item sync."""
+"""Products born after the live run get a vector from their features, pictures among them, at the next item sync."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from reco_plugin import backends, clock, conf
 from reco_plugin.datasets import feature_rows
 from reco_plugin.exceptions import ArtefactCorrupt
 from reco_plugin.jobs.artefacts import Artefact, load
+from reco_plugin.jobs.looks import looks_of
 from reco_plugin.jobs.publish import active_run, handle
 from reco_plugin.models import Item, Run
-from reco_plugin.types import CatalogItem, Key, id_map
+from reco_plugin.types import CatalogItem, Features, Key, id_map
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ def _artefact(run: Run) -> Artefact | None:
 
 
 def _give(run: Run, artefact: Artefact, batch: Sequence[Item]) -> list[Key]:
-    rows = feature_rows([catalog_item(item) for item in batch], artefact.feature_names)
+    seen = _seen(run, artefact, batch)
+    rows = feature_rows([catalog_item(item) for item in batch], artefact.feature_names, seen)
     known = rows.getnnz(axis=1) > 0
     if not known.any():
         return []
@@ -91,6 +93,14 @@ def _give(run: Run, artefact: Artefact, batch: Sequence[Item]) -> list[Key]:
         rows @ artefact.feature_biases,
     )
     return keys
+
+
+def _seen(run: Run, artefact: Artefact, batch: Sequence[Item]) -> Features | None:
+    """What their pictures show, where the run knows such kinds."""
+    if artefact.looks is None:
+        return None
+    keys = [item.pk for item in batch]
+    return looks_of(run.site, artefact.looks, artefact.items, keys)
 
 
 def _items(site: int) -> QuerySet[Item]:

@@ -11,6 +11,7 @@ from reco_plugin.exceptions import NotEnoughData
 from reco_plugin.jobs import artefacts, gates, resume
 from reco_plugin.jobs.evaluate import evaluate as hold_out
 from reco_plugin.jobs.gates import Difference, Gate
+from reco_plugin.jobs.looks import Seen
 from reco_plugin.jobs.material import Material, gather
 from reco_plugin.jobs.prune import tidy
 from reco_plugin.jobs.publish import activate as make_live
@@ -126,7 +127,7 @@ def _learn_anew(run: Run, options: Options, left: resume.Left, work: Work) -> Ve
         verdicts = _list_gates(run, material, Trial.of(dataset, learnt))
         is_admitted = _admit(run, [*verdicts, gates.not_worse_than_popular(difference)])
     with stage(run, work, "artefact"):
-        _keep(run, dataset, learnt, work)
+        _keep(run, dataset, learnt, material.seen, work)
     return _vectors(dataset, learnt) if is_admitted else None
 
 
@@ -233,11 +234,11 @@ def _timeout(work: Work) -> float | None:
     return min((limit for limit in limits if limit), default=None)
 
 
-def _keep(run: Run, dataset: Dataset, learnt: Learnt, work: Work) -> None:
+def _keep(run: Run, dataset: Dataset, learnt: Learnt, seen: Seen, work: Work) -> None:
     """Write the artefact, also of a run that a gate has rejected."""
     trial = Trial.of(dataset, learnt)
     run.dataset = {**run.dataset, "norm": trial.norm, "notes": [*learnt.notes]}
-    artefacts.write(run, dataset, learnt)
+    artefacts.write(run, dataset, learnt, seen.known)
     if run.status == RunStatus.RUNNING:
         run.status = RunStatus.TRAINED
     save(run, work.fence)
