@@ -118,6 +118,7 @@ lists = _job("lists")
 behaviour = _job("behaviour")
 train = _job("train")
 score = _job("score")
+catalogue_map = _job("catalogue_map")
 evaluate = _job("evaluate")
 rollup = _job("rollup")
 sweep = _job("sweep")
@@ -134,6 +135,7 @@ JOBS = {
         behaviour,
         train,
         score,
+        catalogue_map,
         evaluate,
         rollup,
         sweep,

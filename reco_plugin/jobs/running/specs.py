@@ -149,6 +149,15 @@ _SPECS = (
         needs=("train",),
     ),
     JobSpec(
+        name="catalogue_map",
+        title=gettext_lazy("Draw the map of the catalogue"),
+        every=DAY,
+        soft_limit=HOUR,
+        work=_lazily("catalogue_map"),
+        wanted=lambda: bool(conf.settings.ENCODER),
+        after=("encode",),
+    ),
+    JobSpec(
         name="evaluate",
         title=gettext_lazy("Measure quality"),
         every=DAY,
