@@ -106,10 +106,16 @@ def related(run: int, wanted: Iterable[tuple[str, Key]], using: str) -> Part:
     return Part(kind="related", where=f"run_id = %s AND ({either})", params=(run, *params))
 
 
-def near(run: int, keys: Collection[Key], using: str) -> Part:
-    """Neighbours that were worked out ahead."""
-    where = f"run_id = %s AND product_id IN ({_slots(keys)})"
-    return Part(kind="near", where=where, params=(run, *_to_database(keys, using)))
+def near(wanted: Iterable[tuple[int, Key]], using: str) -> Part:
+    """Neighbours that were worked out ahead, of pairs of run and product."""
+    by_run: dict[int, list[Any]] = {}
+    for run, key in wanted:
+        by_run.setdefault(run, []).append(shop_keys.to_database(using, key))
+    where = " OR ".join(
+        f"(run_id = %s AND product_id IN ({_slots(by_run[run])}))" for run in by_run
+    )
+    params = [value for run, keys in by_run.items() for value in (run, *keys)]
+    return Part(kind="near", where=where, params=tuple(params))
 
 
 def linked(site: int, keys: Collection[Key], using: str) -> Part:

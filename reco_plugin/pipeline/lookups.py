@@ -10,14 +10,14 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.core.exceptions import ValidationError
 
 from reco_plugin import clock, conf
 from reco_plugin.pipeline import lists
 from reco_plugin.retrieval import Lookup, Nearest, Neighbours, Ranked
-from reco_plugin.retrieval.base import Answers, Linked, Newest, Related
+from reco_plugin.retrieval.base import VECTORS, Answers, Linked, Newest, Related
 from reco_plugin.stores.base import Handle, History, PastEvent, Scored, Store, Within
 from reco_plugin.types import EventKind, Key
 
@@ -26,6 +26,15 @@ BESIDE = "with"
 """The fact of a rule that is no figure but a product."""
 LISTS: tuple[type[Lookup], ...] = (Ranked, Related, Linked, Newest)
 """Lookups that are answered by rows of ours, whole; the rest is asked of the store."""
+
+
+Subject: TypeAlias = tuple[type[Lookup], str]
+"""A type of lookup and, of vectors, the kind of run: what can break by itself."""
+
+
+def subject(lookup: Lookup) -> Subject:
+    """What a lookup fails with."""
+    return type(lookup), lookup.of if isinstance(lookup, Nearest | Neighbours) else ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,24 +65,33 @@ class Reader:
     def __init__(
         self,
         *,
-        store: Store | None,
+        stores: Mapping[str, Store],
         runs: Mapping[str, LiveRun],
         to_key: Callable[[Any], Key | None],
         using: str,
         site: int = 1,
     ) -> None:
-        self.store = store
+        """`stores`: those of the live runs that have vectors, by kind of run."""
+        self.stores = stores
         self.runs = runs
-        self.personal = runs.get("personal")
         self._to_key = to_key
         self._using = using
         self._site = site
         self._known: dict[Lookup, Sequence[Scored]] = {}
         self._rows: dict[Lookup, lists.Row] = {}
         """Lists that nobody has looked into yet."""
-        self._near: dict[Key, lists.Row | None] = {}
-        """Neighbours that were worked out ahead; None where there are none."""
-        self._broken: dict[type[Lookup], Exception] = {}
+        self._near: dict[tuple[str, Key], lists.Row | None] = {}
+        """Neighbours that were worked out ahead, by kind of run and product; None where there are none."""
+        self._broken: dict[Subject, Exception] = {}
+
+    @property
+    def personal(self) -> LiveRun | None:
+        return self.runs.get("personal")
+
+    @property
+    def store(self) -> Store | None:
+        """That of the live personal run."""
+        return self.stores.get("personal")
 
     def history(self, shopper: uuid.UUID, limit: int) -> History:
         """The shopper's newest events, with vectors of the live personal run where there is one."""
@@ -102,15 +120,17 @@ class Reader:
             return self.runs.get(lookup.of)
         if isinstance(lookup, Related):
             return self.runs.get("behaviour")
-        return self.personal if isinstance(lookup, Nearest | Neighbours) else None
+        if isinstance(lookup, Nearest | Neighbours) and lookup.of in VECTORS:
+            return self.runs.get(lookup.of)
+        return None
 
     def can(self, lookup: Lookup) -> bool:
         """Is there anything to read the answer from?"""
         return isinstance(lookup, Linked | Newest) or self.run_of(lookup) is not None
 
-    def broke(self, kinds: Iterable[type[Lookup]], error: Exception) -> None:
-        """Lookups of these kinds could not be read."""
-        self._broken |= dict.fromkeys(kinds, error)
+    def broke(self, subjects: Iterable[Subject], error: Exception) -> None:
+        """What is read for such lookups could not be read."""
+        self._broken |= dict.fromkeys(subjects, error)
 
     def answer(
         self, lookups: Iterable[Lookup], within: Within | None = None, *, ahead: bool = False
@@ -138,14 +158,9 @@ class Reader:
 
     def read_store(self, lookups: Iterable[Lookup]) -> None:
         """Learn what the store says: one statement for each lookup that no list answers."""
-        if self.store is None or self.personal is None:
-            return
-        handle = self.personal.handle
         for one in self._missing(lookups, (Nearest, Neighbours)):
-            if isinstance(one, Nearest):
-                self._known[one] = self.store.nearest(handle, one.vector, one.k)
-            elif isinstance(one, Neighbours) and not self._is_ahead(one):
-                self._known[one] = self.store.neighbours(handle, one.key, one.k)
+            if isinstance(one, Nearest | Neighbours) and not self._is_ahead(one):
+                self._known[one] = self._asked(one)
 
     def _missing(self, lookups: Iterable[Lookup], kinds: tuple[type[Lookup], ...]) -> list[Lookup]:
         """Those of `kinds` that are not known. Raises what made one of them unknowable."""
@@ -155,7 +170,7 @@ class Reader:
             if isinstance(one, kinds) and one not in self._known and one not in self._rows
         ]
         for one in found:
-            if (error := self._broken.get(type(one))) is not None:
+            if (error := self._broken.get(subject(one))) is not None:
                 raise error
         return [one for one in found if self.can(one)]
 
@@ -169,16 +184,23 @@ class Reader:
         if linked := [one.key for one in missing if isinstance(one, Linked)]:
             parts.append(lists.linked(self._site, linked, self._using))
         if near := self._not_near(missing):
-            assert self.personal is not None
-            parts.append(lists.near(self.personal.run, near, self._using))
+            parts.append(lists.near(((self.runs[of].run, key) for of, key in near), self._using))
         return parts
 
-    def _not_near(self, missing: Sequence[Lookup]) -> list[Key]:
-        """Products of which it is not known yet whether their neighbours were worked out ahead."""
-        if self.personal is None or not self.personal.list_depth:
-            return []
-        keys = dict.fromkeys(one.key for one in missing if isinstance(one, Neighbours))
-        return [key for key in keys if key not in self._near]
+    def _not_near(self, missing: Sequence[Lookup]) -> list[tuple[str, Key]]:
+        """Products of which it is not known yet whether their neighbours were worked out ahead, and by
+        which kind of run."""
+        wanted = dict.fromkeys(
+            (one.of, one.key)
+            for one in missing
+            if isinstance(one, Neighbours) and self._depth(one.of)
+        )
+        return [each for each in wanted if each not in self._near]
+
+    def _depth(self, of: str) -> int:
+        """How many neighbours the live run of kind `of` has ahead."""
+        run = self.runs.get(of)
+        return run.list_depth if run else 0
 
     def _learn(self, asked: Sequence[Lookup], rows: Iterable[lists.Row]) -> None:
         """What was asked and has no row is known to be empty."""
@@ -187,7 +209,7 @@ class Reader:
         self._known |= {one: () for one in asked if isinstance(one, Ranked | Related | Linked)}
         for row in rows:
             if row.kind == "near":
-                self._near[row.key] = row
+                self._near[kinds[row.run], row.key] = row
             elif row.kind == "linked":
                 self._link(Linked(key=row.key), row)
             elif row.kind == "related":
@@ -225,24 +247,32 @@ class Reader:
     def _one(self, lookup: Lookup, within: Within | None) -> Sequence[Scored]:
         if isinstance(lookup, LISTS) or within is None:
             return self._remembered(lookup)
-        if self.store is None or self.personal is None:
-            return ()
-        handle = self.personal.handle
-        if isinstance(lookup, Nearest):
-            return self.store.nearest(handle, lookup.vector, lookup.k, within=within)
-        assert isinstance(lookup, Neighbours)
-        return self.store.neighbours(handle, lookup.key, lookup.k, within=within)
+        assert isinstance(lookup, Nearest | Neighbours)
+        return self._asked(lookup, within)
 
-    def _is_ahead(self, lookup: Neighbours) -> bool:
+    def _asked(
+        self, lookup: Nearest | Neighbours, within: Within | None = None
+    ) -> Sequence[Scored]:
+        """What the store of the run of that kind says, and no other run's: their spaces differ."""
+        run, store = self.run_of(lookup), self.stores.get(lookup.of)
+        if run is None or store is None:
+            return ()
+        if isinstance(lookup, Nearest):
+            return store.nearest(run.handle, lookup.vector, lookup.k, within=within)
+        return store.neighbours(run.handle, lookup.key, lookup.k, within=within)
+
+    def _is_ahead(self, lookup: Nearest | Neighbours) -> bool:
         """Does a list answer it, whole?"""
-        depth = self.personal.list_depth if self.personal else 0
-        return lookup.k <= depth and self._near.get(lookup.key) is not None
+        if isinstance(lookup, Nearest):
+            return False
+        row = self._near.get((lookup.of, lookup.key))
+        return lookup.k <= self._depth(lookup.of) and row is not None
 
     def _remembered(self, lookup: Lookup) -> Sequence[Scored]:
         if lookup in self._known:
             return self._known[lookup]
         if isinstance(lookup, Neighbours):
-            row = self._near.get(lookup.key)
+            row = self._near.get((lookup.of, lookup.key))
             return self._entries(row)[: lookup.k] if row is not None else ()
         row = self._rows.pop(lookup, None)
         if row is not None:

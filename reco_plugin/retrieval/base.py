@@ -35,26 +35,37 @@ class Query:
     context: Context = field(default_factory=Context)
 
 
+VECTORS = ("personal", "visual")
+"""Kinds of run that have vectors, each in a space of its own."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Nearest:
-    """The `k` items of largest inner product with `vector`: the very same array, not one like it."""
+    """The `k` items of the live run of kind `of` with the largest inner product with `vector`: the very
+    same array, not one like it."""
 
     vector: Floats
     k: int
+    of: str = "personal"
+    """One of VECTORS; `vector` is of that run's space."""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Nearest) and self.vector is other.vector and self.k == other.k
+        if not isinstance(other, Nearest):
+            return False
+        return self.vector is other.vector and (self.k, self.of) == (other.k, other.of)
 
     def __hash__(self) -> int:
-        return hash((id(self.vector), self.k))
+        return hash((id(self.vector), self.k, self.of))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Neighbours:
-    """The `k` items of largest cosine with item `key`."""
+    """The `k` items of the live run of kind `of` with the largest cosine with item `key`."""
 
     key: Key
     k: int
+    of: str = "personal"
+    """One of VECTORS: 'visual' is by what the products look like."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,6 +136,16 @@ class ByTaste(Protocol):
     """
 
     by_taste: ClassVar[bool]
+
+
+@runtime_checkable
+class Needing(Protocol):
+    """What a source may have besides: a kind of run without which it has nothing to say.
+
+    While none is live it is passed over, and nothing is read for it.
+    """
+
+    needs: ClassVar[str]
 
 
 def chain(category: str, separator: str = " > ") -> tuple[str, ...]:

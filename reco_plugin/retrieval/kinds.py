@@ -29,7 +29,8 @@ _POPULAR = ("popular_in_category", "popular")
 
 _ALL = (
     Kind(name="personal", sources=("personal", "contextual", *_POPULAR)),
-    Kind(name="similar", sources=("contextual", *_POPULAR), needs="product"),
+    Kind(name="similar", sources=("contextual", "visually_similar", *_POPULAR), needs="product"),
+    Kind(name="visually_similar", sources=("visually_similar",), needs="product"),
     Kind(name="bought_together", sources=("bought_together",), needs="basket"),
     Kind(name="viewed_viewed", sources=("viewed_viewed",), needs="product"),
     Kind(name="viewed_bought", sources=("viewed_bought",), needs="product"),

@@ -26,11 +26,13 @@ from reco_plugin.retrieval.similar import Similar
 from reco_plugin.retrieval.trending import Trending
 from reco_plugin.retrieval.viewed_bought import ViewedBought
 from reco_plugin.retrieval.viewed_viewed import ViewedViewed
+from reco_plugin.retrieval.visually_similar import VisuallySimilar
 
 OWN: Mapping[str, Source] = MappingProxyType(
     {
         "personal": Personal(),
         "contextual": Similar(),
+        "visually_similar": VisuallySimilar(),
         "popular_in_category": PopularInCategory(),
         "popular": Popular(),
         "bought_together": BoughtTogether(),

@@ -138,9 +138,7 @@ def _offered(facet: str, page: Shared) -> list[Facet]:
 def _wanted(facet: str, page: Shared) -> Sequence[Scored]:
     """The live list of names: their keys are no product's."""
     asked = Ranked(segment="", of=RUNS[facet])
-    names = Reader(
-        store=None, runs=page.reader().runs, to_key=str, using=page.using, site=page.site
-    )
+    names = Reader(stores={}, runs=page.reader().runs, to_key=str, using=page.using, site=page.site)
     return names.answer((asked,))[asked] if names.can(asked) else ()
 
 

@@ -63,7 +63,12 @@ class Ladder:
         for step in self.ask.steps:
             if self.filling.missing <= 0:
                 return
-            work(step)
+            if not self.skips(step):
+                work(step)
+
+    def skips(self, step: Step) -> bool:
+        """Is it of no use to try what was only to fill up?"""
+        return step.is_fallback and all(self.rungs.is_idle(name) for name in step.sources)
 
     def _rest(self, step: Step) -> None:
         if len(step.sources) == 1:
@@ -94,6 +99,8 @@ class Ladder:
         vectors = breaker("vectors", self.ask.using) if name in VECTOR_SOURCES else None
         if name in self.shared.given_up:
             self.filling.note(f"{name}: timed out before on this page")
+        elif self.rungs.is_idle(name):
+            self.filling.note(f"{name}: no run is live")
         elif vectors is not None and not vectors.allows():
             self.filling.note(f"{name}: given up for {vectors.seconds_left:.0f} s")
         else:

@@ -17,6 +17,7 @@ from reco_plugin import conf
 from reco_plugin.breaker import State, breaker
 from reco_plugin.exceptions import StoreError
 from reco_plugin.outages import is_outage
+from reco_plugin.pipeline.lookups import subject
 from reco_plugin.retrieval import SOURCES, Lookup, Nearest, Neighbours
 from reco_plugin.serving.arranging import Wanted
 from reco_plugin.serving.ladder import Ladder
@@ -27,6 +28,7 @@ from reco_plugin.serving.ways import Step
 from reco_plugin.types import Candidate, Key
 
 Turn = tuple[Ladder, Step]
+OfVectors = Nearest | Neighbours
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -100,7 +102,7 @@ class _Prefetch:
 
     def _next(self, ladder: Ladder, step: Step) -> Iterable[Turn]:
         """The next step, where it is needed."""
-        steps = ladder.ask.steps
+        steps = [each for each in ladder.ask.steps if each is step or not ladder.skips(each)]
         at = steps.index(step) + 1
         if at < len(steps) and not ladder.rungs.has_enough(steps[:at]):
             yield ladder, steps[at]
@@ -112,7 +114,7 @@ class _Prefetch:
     def _look_up(self, wave: Sequence[Turn], *, eager: bool) -> None:
         """Read what `wave` looks up, merged; `eager`, with the lists of what may fill up later."""
         asked: list[Lookup] = []
-        of_store: list[Lookup] = []
+        of_store: list[OfVectors] = []
         for ladder, step in wave:
             for name in step.sources:
                 found = self._lookups(ladder, name)
@@ -142,20 +144,21 @@ class _Prefetch:
         reader = self._shared.reader()
         if self._try(partial(reader.read_lists, lookups)) is None:
             return
-        for kind in dict.fromkeys(type(one) for one in lookups):
-            alone = [one for one in lookups if type(one) is kind]
+        for about in dict.fromkeys(subject(one) for one in lookups):
+            alone = [one for one in lookups if subject(one) == about]
             failure = self._try(partial(reader.read_lists, alone))
             if failure is not None:
-                reader.broke([kind], failure)
+                reader.broke([about], failure)
 
-    def _read_store(self, lookups: Sequence[Lookup]) -> None:
+    def _read_store(self, lookups: Sequence[OfVectors]) -> None:
         reader = self._shared.reader()
         if not lookups or breaker("vectors", self._shared.using).state is not State.CLOSED:
             return
         for one in lookups:
-            failure = self._try(partial(reader.read_store, [one]), store_settings(self._shared))
+            settings = store_settings(self._shared, one.of)
+            failure = self._try(partial(reader.read_store, [one]), settings)
             if failure is not None:
-                reader.broke([Nearest, Neighbours], failure)
+                reader.broke([(Nearest, one.of), (Neighbours, one.of)], failure)
                 return
 
     # --- what the order goes by, and what may be shown -----------------------------------------
@@ -230,7 +233,7 @@ class _Aborted(Exception):
     """Something is not as it was thought to be."""
 
 
-def _of_store(lookups: Iterable[Lookup], *, ahead: bool) -> list[Lookup]:
+def _of_store(lookups: Iterable[Lookup], *, ahead: bool) -> list[OfVectors]:
     """What only the store may know; `ahead`, no more neighbours than lists have."""
-    kinds: tuple[type[Lookup], ...] = (Nearest,) if ahead else (Nearest, Neighbours)
-    return [one for one in lookups if isinstance(one, kinds)]
+    asked = [one for one in lookups if isinstance(one, Nearest | Neighbours)]
+    return [one for one in asked if isinstance(one, Nearest) or not ahead]

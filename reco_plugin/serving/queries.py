@@ -67,7 +67,7 @@ class Queries:
         spare = SCREENED if self._screens else OVERFETCH
         wanted = spare * self._ask.limit + out * (2 if source.rung is Rung.PERSONAL else 1)
         k = min(MOST_FETCH, max(LEAST_FETCH, wanted))
-        run = self._shared.reader().personal
+        run = self._shared.reader().runs.get(getattr(source, "of", "personal"))
         depth = run.list_depth if run else 0
         return min(k, depth) if depth and source.rung is Rung.CONTEXTUAL else k
 

@@ -26,6 +26,7 @@ ABOUT_A_PRODUCT: Mapping[str, Any] = MappingProxyType(
         "bought_after": _("Often bought after %(title)s"),
         "because_viewed": _("Because you viewed %(title)s"),
         "similar_to": _("Similar to %(title)s"),
+        "looks_like": _("Looks like %(title)s"),
         "linked": _("Goes with %(title)s"),
     }
 )
@@ -37,6 +38,7 @@ WITHOUT_A_TITLE: Mapping[str, Any] = MappingProxyType(
         "bought_after": _("Often bought next"),
         "because_viewed": _("Because of what you looked at"),
         "similar_to": _("You may also like"),
+        "looks_like": _("Looks similar"),
         "linked": _("Goes well with it"),
     }
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from reco_plugin import backends
 from reco_plugin.pipeline import ordered
@@ -31,8 +32,10 @@ from reco_plugin.types import Candidate, Key, KindShare, Rung
 
 Offers = Sequence[tuple[KindShare, Sequence[Candidate]]]
 
-VECTOR_SOURCES = frozenset({"personal", "contextual"})
-"""Sources that ask the store, and can be asked for more."""
+VECTOR_SOURCES: Mapping[str, str] = MappingProxyType(
+    {"personal": "personal", "contextual": "personal", "visually_similar": "visual"}
+)
+"""Sources that ask the store of a live run of that kind, and can be asked for more."""
 SHOWS_BOUGHT = frozenset({"recently_viewed"}) | {
     name for kind in KINDS.values() if kind.shows_bought for name in kind.sources
 }
@@ -69,13 +72,23 @@ class Rungs:
 
     def lookups(self, name: str) -> tuple[Lookup, ...]:
         """What this source wants read, as far as there is something to read it from."""
-        source = SOURCES[name]
         reader = self.shared.reader()
-        return tuple(one for one in source.lookups(self._queries.of(name)) if reader.can(one))
+        if self.is_idle(name):
+            return ()
+        found = SOURCES[name].lookups(self._queries.of(name))
+        return tuple(one for one in found if reader.can(one))
+
+    def is_idle(self, name: str) -> bool:
+        """Is it known, without reading, that no run is live that this source cannot do without?"""
+        needs, live = getattr(SOURCES[name], "needs", ""), self.shared.pointers
+        return bool(needs) and live is not None and needs not in live
 
     def offer(self, name: str) -> list[Candidate]:
         """What this source proposes, best first. Raises NothingToGoBy."""
         if name not in self._offers:
+            self.shared.reader()
+            if self.is_idle(name):
+                raise NothingToGoBy("no run is live")
             self._offers[name] = self._offer(SOURCES[name], self._queries.of(name), name)
         return self._offers[name]
 
@@ -97,7 +110,7 @@ class Rungs:
 
     def settings(self, name: str) -> Mapping[str, str]:
         """What the store wants set while this source reads, as far as that is known without reading."""
-        return store_settings(self.shared) if name in VECTOR_SOURCES else {}
+        return store_settings(self.shared, VECTOR_SOURCES[name]) if name in VECTOR_SOURCES else {}
 
     def look_again(self) -> None:
         """Read which runs are live, and forget what was read of those that were."""
@@ -212,7 +225,7 @@ class Rungs:
 
     def looks_back(self, name: str) -> bool:
         """Does this source go by the shopper's past?"""
-        return self._queries.looks_back(SOURCES[name])
+        return not self.is_idle(name) and self._queries.looks_back(SOURCES[name])
 
     def nearby(self, step: Step) -> list[Key]:
         """The products by whose categories `step` looks something up."""
@@ -223,9 +236,9 @@ class Rungs:
         return self._arranging.lookups
 
     def is_ready(self, name: str) -> bool:
-        """Can it be said what this source looks up, and is that nothing but lists?"""
+        """Can it be said what this source looks up, and is that nothing but lists, as a rule?"""
         source = SOURCES[name]
-        if name in VECTOR_SOURCES or (
+        if VECTOR_SOURCES.get(name) == "personal" or (
             self._queries.looks_back(source) and self.shared.past is None
         ):
             return False
@@ -344,9 +357,9 @@ def is_sparing(name: str) -> bool:
     return SOURCES[name].rung is Rung.PERSONAL
 
 
-def store_settings(shared: Shared) -> Mapping[str, str]:
-    """What the live run's store wants set while it is asked."""
-    run = shared.personal
+def store_settings(shared: Shared, of: str) -> Mapping[str, str]:
+    """What the store of the live run of kind `of` wants set while it is asked."""
+    run = shared.run(of)
     if run is None:
         return {}
     store: Store | Tuned = backends.store(run.store)

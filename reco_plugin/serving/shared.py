@@ -19,6 +19,7 @@ from reco_plugin.capture.lifecycle import state_of
 from reco_plugin.pipeline import LiveRun, Reader
 from reco_plugin.pipeline.exposure import shown
 from reco_plugin.pipeline.facts import read_facts
+from reco_plugin.retrieval.base import VECTORS
 from reco_plugin.serving import pointers
 from reco_plugin.serving.asking import Circumstances
 from reco_plugin.serving.keys import key_of
@@ -78,7 +79,11 @@ class Shared:
 
     @property
     def personal(self) -> LiveRun | None:
-        return self.pointers.personal if self.pointers else None
+        return self.run("personal")
+
+    def run(self, kind: str) -> LiveRun | None:
+        """The live run of a kind, as far as that is known without reading; see `reader`."""
+        return self.pointers.get(kind) if self.pointers else None
 
     def reader(self) -> Reader:
         """Reads which runs are live, unless that is known; what failed once is told again, not tried again:
@@ -87,7 +92,7 @@ class Shared:
             live = self.pointers = self.pointers or self._live_runs()
             model = backends.catalog().model
             self._reader = Reader(
-                store=backends.store(live.personal.store) if live.personal else None,
+                stores={of: backends.store(live[of].store) for of in VECTORS if of in live},
                 runs=live,
                 to_key=lambda value: key_of(model, value),
                 using=self.using,

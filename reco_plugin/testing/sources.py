@@ -87,6 +87,7 @@ class SourceConformance:
         "bought_after",
         "because_viewed",
         "similar_to",
+        "looks_like",
         "linked",
     )
     """Words of reasons that name a product."""
