@@ -17,7 +17,16 @@ from reco_plugin.types import EventKind, EventSource
 MARKUP = "<script>alert('1')</script><b>Boots</b> & \"more\""
 VIEW = tuple(
     f"reco.view_{name}"
-    for name in ("run", "job", "joblog", "interaction", "item", "placement", "manuallink")
+    for name in (
+        "run",
+        "job",
+        "joblog",
+        "interaction",
+        "item",
+        "placement",
+        "manuallink",
+        "suggestion",
+    )
 )
 
 

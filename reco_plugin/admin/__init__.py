@@ -12,7 +12,17 @@ from reco_plugin.admin.jobs import JobAdmin
 from reco_plugin.admin.links import ManualLinkAdmin
 from reco_plugin.admin.placements import PlacementAdmin
 from reco_plugin.admin.runs import RunAdmin
-from reco_plugin.models import Interaction, Item, Job, JobLog, ManualLink, Placement, Run
+from reco_plugin.admin.suggestions import SuggestionAdmin
+from reco_plugin.models import (
+    Interaction,
+    Item,
+    Job,
+    JobLog,
+    ManualLink,
+    Placement,
+    Run,
+    Suggestion,
+)
 
 
 def register(site: admin.AdminSite) -> None:
@@ -24,6 +34,7 @@ def register(site: admin.AdminSite) -> None:
     site.register(Item, ItemAdmin)
     site.register(Placement, PlacementAdmin)
     site.register(ManualLink, ManualLinkAdmin)
+    site.register(Suggestion, SuggestionAdmin)
 
 
 register(admin.site)

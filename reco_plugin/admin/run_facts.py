@@ -37,6 +37,8 @@ KINDS = {
     "sale": gettext_lazy("on sale"),
     "brands": gettext_lazy("brands"),
     "categories": gettext_lazy("categories"),
+    "encoder": gettext_lazy("encoder of pictures"),
+    "visual": gettext_lazy("pictures"),
 }
 
 

@@ -33,6 +33,7 @@ PAGES = {
     "/admin/reco/item/": "view_item",
     "/admin/reco/placement/": "view_placement",
     "/admin/reco/manuallink/": "view_manuallink",
+    "/admin/reco/suggestion/": "view_suggestion",
 }
 
 
