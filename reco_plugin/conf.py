@@ -15,12 +15,8 @@ PREFIX = "RECO_"
 T = TypeVar("T")
 
 
-def _given(name: str, default: Any) -> Any:
-    """What the shop has set. Most settings are not, and Django would raise and catch an error for each."""
-    held = getattr(django_settings, "_wrapped", None)
-    if type(held) is PlainSettings:
-        return vars(held).get(name, default)
-    return getattr(django_settings, name, default)
+_held_of = object.__getattribute__
+"""Past LazyObject's own, which is a Python function: settings are asked for dozens of times in a request."""
 
 
 class Setting(Generic[T]):
@@ -38,13 +34,21 @@ class Setting(Generic[T]):
         self.name = PREFIX + name
 
     def __get__(self, instance: object, owner: type | None = None) -> T:
-        value = _given(self.name, self.default)
+        # Most settings are not set, and Django would raise and catch an error for each of them.
+        held = _held_of(django_settings, "_wrapped")
+        if type(held) is PlainSettings:
+            value = held.__dict__.get(self.name, self.default)
+        else:
+            value = getattr(django_settings, self.name, self.default)
         if value is not self.default and not self._accepts(value):
-            expected = " or ".join(kind.__name__ for kind in self.kind)
-            raise ImproperlyConfigured(
-                f"{self.name} must be {expected}, not {type(value).__name__} ({value!r})."
-            )
-        return cast("T", value)
+            raise self._refusal(value)
+        return value  # type: ignore[no-any-return]
+
+    def _refusal(self, value: object) -> ImproperlyConfigured:
+        expected = " or ".join(kind.__name__ for kind in self.kind)
+        return ImproperlyConfigured(
+            f"{self.name} must be {expected}, not {type(value).__name__} ({value!r})."
+        )
 
     def _accepts(self, value: object) -> bool:
         if isinstance(value, bool):

@@ -7,8 +7,7 @@ response says `Vary: Cookie`; a page that is to be cached for everyone must load
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -38,16 +37,23 @@ class RecoMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.is_async:
             return self._acall(request)
-        with _watched(request):
-            return _finish(request, self.get_response(request))
+        state = _begin(request)
+        try:
+            return _finish(request, state, self.get_response(request))
+        except BaseException:
+            lifecycle.abandon(state)
+            raise
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
-        with _watched(request):
-            return _finish(request, await self.get_response(request))
+        state = _begin(request)
+        try:
+            return _finish(request, state, await self.get_response(request))
+        except BaseException:
+            lifecycle.abandon(state)
+            raise
 
 
-@contextmanager
-def _watched(request: HttpRequest) -> Iterator[None]:
+def _begin(request: HttpRequest) -> RequestState:
     """What waits for the end of the response is done, whatever becomes of that.
 
     Middleware above may put a response of its own in its place (a 304): Django closes the request
@@ -56,11 +62,7 @@ def _watched(request: HttpRequest) -> Iterator[None]:
     state = lifecycle.state_of(request)
     state.has_middleware = True
     request.close = _Closer(state, request.close)  # type: ignore[method-assign]
-    try:
-        yield
-    except BaseException:
-        lifecycle.abandon(state)
-        raise
+    return state
 
 
 class _Closer:
@@ -83,11 +85,11 @@ class _Closer:
         return _Closer, ()
 
 
-def _tell_timings(request: HttpRequest, response: HttpResponseBase) -> None:
+def _tell_timings(state: RequestState, response: HttpResponseBase) -> None:
     """What the slates of this page took, where the browser's developer tools show it."""
     told = [
         f'reco;dur={slate.milliseconds:.1f};desc="{_quotable(f"{slate.rung} {slate.placement}")}"'
-        for slate in lifecycle.state_of(request).served
+        for slate in state.served
     ]
     if told:
         before = response.headers.get("Server-Timing")
@@ -100,12 +102,14 @@ def _quotable(text: str) -> str:
     )
 
 
-def _finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+def _finish(
+    request: HttpRequest, state: RequestState, response: HttpResponseBase
+) -> HttpResponseBase:
     try:
-        response._resource_closers.append(_Closer(lifecycle.state_of(request)))  # type: ignore[attr-defined]
+        response._resource_closers.append(_Closer(state))  # type: ignore[attr-defined]
         identity.finish(request, response)
         if django_settings.DEBUG:
-            _tell_timings(request, response)
+            _tell_timings(state, response)
     except Exception:
         logger.exception("RecoMiddleware failed; the response is not affected.")
         if conf.settings.DEBUG_RAISE:

@@ -49,9 +49,9 @@ def defer(work: Callable[[], object], request: HttpRequest | None = None) -> Non
         if background.in_event_loop():
             _defer_to_close(work, request)
             return
-        connection = connections[conf.settings.DATABASE]
+        using = conf.settings.DATABASE
+        connection = connections[using]
         if connection.in_atomic_block:
-            using = conf.settings.DATABASE
             transaction.on_commit(partial(guarded, work), using=using, robust=True)
         elif connection.connection is not None and not connection.autocommit:
             _defer_to_close(partial(background.submit, work), request)
