@@ -186,6 +186,11 @@ class Settings:
     ENCODER_DEVICE = Setting(
         str, "auto", "'auto' (a GPU where there is one), 'cpu', 'cuda', 'mps'."
     )
+    SUGGEST_CONFIDENCE = Setting(
+        float,
+        0.8,
+        "Least share of like suggestions that are right, for a fact to be suggested; above 1: none.",
+    )
     IMAGE_DIMENSION = Setting(
         int, 128, "Numbers in a product's image vector, whitened down to where that helps; 0: all."
     )
