@@ -8,6 +8,7 @@ page, and variety by the vectors of the first candidates.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -118,7 +119,7 @@ class Bare:
             elif name == "out":
                 (dismissed if kind == 9 else bought).add(key)
             elif keys is not None:
-                offered[name] = keys
+                offered[name] = json.loads(keys) if isinstance(keys, str) else keys
             else:
                 offered[name].append(key)
         out = bought | dismissed

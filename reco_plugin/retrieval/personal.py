@@ -71,9 +71,8 @@ class Personal:
         return tuple(dict.fromkeys(one.lookup for way in _ways(query) for one in way.told))
 
     def candidates(self, query: Query, answers: Answers) -> list[Candidate]:
-        return fuse(
-            Offer(candidates=self._along(way, answers), weight=way.weight) for way in _ways(query)
-        )
+        ways = [*_ways(query), *_stood_in_for(query, answers)]
+        return fuse(Offer(candidates=self._along(way, answers), weight=way.weight) for way in ways)
 
     def _along(self, way: Way, answers: Answers) -> list[Candidate]:
         offers = [
@@ -100,6 +99,13 @@ def _ways(query: Query) -> Iterator[Way]:
         nearest = Nearest(vector=query.vector, k=query.k)
         yield Way(told=[Told(lookup=nearest, weight=1.0, reason="taste")], weight=TASTE)
     last = recent(query.events, WANTED, most=LAST)
+    yield from _followed(query, last)
+    yield Way(told=_alike(query, last[:LIKE]), weight=ALIKE)
+    yield Way(told=_declared(query), weight=DECLARED)
+
+
+def _followed(query: Query, last: Sequence[Key]) -> Iterator[Way]:
+    """What others did after the same products."""
     bought = set(recent(query.events, {EventKind.PURCHASE}))
     yield Way(
         told=_after("bought_bought", "bought_after", last, bought), weight=FOLLOWS, by_score=True
@@ -108,16 +114,31 @@ def _ways(query: Query) -> Iterator[Way]:
     yield Way(
         told=_after("viewed_viewed", "viewed_after", last, looked), weight=FOLLOWS, by_score=True
     )
-    alike = [
+
+
+def _stood_in_for(query: Query, answers: Answers) -> Iterator[Way]:
+    """What is like the newest product, where others are followed by something and that is not: else nobody
+    would see that a shopper who buys much has looked at something new."""
+    last = recent(query.events, WANTED, most=LAST)
+    heard = {
+        told.lookup.key
+        for way in _followed(query, last)
+        for told in way.told
+        if isinstance(told.lookup, Related) and answers.get(told.lookup)
+    }
+    if heard and last[0] not in heard:
+        yield Way(told=_alike(query, last[:1]), weight=FOLLOWS)
+
+
+def _alike(query: Query, last: Sequence[Key]) -> list[Told]:
+    return [
         Told(
             lookup=Neighbours(key=key, k=query.k),
             weight=FADING**place,
             reason=f"similar_to:{key}",
         )
-        for place, key in enumerate(last[:LIKE])
+        for place, key in enumerate(last)
     ]
-    yield Way(told=alike, weight=ALIKE)
-    yield Way(told=_declared(query), weight=DECLARED)
 
 
 def _after(relation: str, says: str, last: Sequence[Key], among: set[Key]) -> list[Told]:

@@ -304,6 +304,23 @@ def test_the_ways_to_know_a_shopper_are_blended():
     assert keys(SOURCES["personal"].candidates(query, answers)) == [8, 7]
 
 
+def test_the_newest_product_has_a_say_where_nobody_went_on_from_it():
+    """A shopper with a long past looks at something new: ten products that followed what they bought
+    once must not be all of the next list."""
+    query = Query(events=events((1, VIEW), (2, BUY), (3, BUY)), k=20)
+    followed = {
+        Related(relation="bought_bought", key=2): scored(*range(20, 32)),
+        Related(relation="bought_bought", key=3): scored(*range(40, 52)),
+    }
+    alike = {Neighbours(key=1, k=20): scored(*range(60, 72))}
+    found = SOURCES["personal"].candidates(query, {**followed, **alike})
+    assert {"similar_to:1"} < {candidate.reason for candidate in found[:10]}
+    viewed = {Related(relation="viewed_viewed", key=1): scored(80)}
+    found = SOURCES["personal"].candidates(query, {**followed, **alike, **viewed})
+    assert 80 in keys(found)[:2]
+    assert not any(candidate.reason == "similar_to:1" for candidate in found[:10])
+
+
 def test_the_same_vector_is_looked_up_once():
     vector = np.ones(3, np.float32)
     assert Nearest(vector=vector, k=5) == Nearest(vector=vector, k=5)
