@@ -119,6 +119,7 @@ behaviour = _job("behaviour")
 train = _job("train")
 score = _job("score")
 catalogue_map = _job("catalogue_map")
+suggest = _job("suggest")
 evaluate = _job("evaluate")
 rollup = _job("rollup")
 sweep = _job("sweep")
@@ -136,6 +137,7 @@ JOBS = {
         train,
         score,
         catalogue_map,
+        suggest,
         evaluate,
         rollup,
         sweep,

@@ -158,6 +158,15 @@ _SPECS = (
         after=("encode",),
     ),
     JobSpec(
+        name="suggest",
+        title=gettext_lazy("Suggest missing facts from pictures"),
+        every=DAY,
+        soft_limit=2 * HOUR,
+        work=_lazily("suggest"),
+        wanted=lambda: bool(conf.settings.ENCODER),
+        after=("encode",),
+    ),
+    JobSpec(
         name="evaluate",
         title=gettext_lazy("Measure quality"),
         every=DAY,
