@@ -47,8 +47,9 @@ def work(work: Work) -> dict[str, Any]:
 def drawn_by_lot(count: int, *, seed: int) -> Ints:
     """Rows of at most MOST of `count`, in order; the same for the same seed."""
     if count <= MOST:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(seed).choice(count, MOST, replace=False))
+        return np.arange(count, dtype=np.int32)
+    rows = np.random.default_rng(seed).choice(count, MOST, replace=False)
+    return np.sort(rows).astype(np.int32)
 
 
 def _write(work: Work, run: Run, items: IdMap, places: Floats, known: dict[str, Any]) -> None:
