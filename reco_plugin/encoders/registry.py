@@ -1,0 +1,161 @@
+"""What RECO_ENCODER names: a built-in network, or the dotted path of a shop's own kind."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast, runtime_checkable
+
+from reco_plugin.encoders import onnx, torches
+from reco_plugin.encoders.base import Encoder
+from reco_plugin.encoders.packing import Lesson
+from reco_plugin.encoders.weights import Weights, load
+from reco_plugin.exceptions import EncoderUnavailable
+
+BUILT_IN = ("resnet18", "resnet34", "resnet50")
+INSTALL = "Run: pip install 'django-reco-plugin[images]'"
+
+
+class Told(Protocol):
+    """Hears how far a training is; may be called often."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None: ...
+
+
+class Learnt(Protocol):
+    """What a training hands back, see `training.Trained`."""
+
+    @property
+    def weights(self) -> Weights: ...
+    @property
+    def metrics(self) -> Mapping[str, Any]: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How a training goes about it, beside its hyper-parameters."""
+
+    seed: int = 0
+    threads: int = 1
+    device: str = "auto"
+    checkpoint: Path | None = None
+    """Where it notes how far it is, and goes on from."""
+
+
+@runtime_checkable
+class Kind(Protocol):
+    """A kind of encoder: how it is taught and how it is opened. A class of a shop's own is called without
+    arguments; everything here runs in a process without Django but `why_not` and `size`."""
+
+    def why_not(self) -> str:
+        """Why it cannot be taught here, in words that tell what to do; '' when it can."""
+        ...
+
+    def size(self, config: Mapping[str, Any]) -> int:
+        """Pixels of each side of the pictures it is taught with. Raises ValueError for a wrong config."""
+        ...
+
+    def start(
+        self, config: Mapping[str, Any], source: str, sha256: str
+    ) -> tuple[Weights | None, str]:
+        """What it starts from, see `start.start`. Raises EncoderUnavailable."""
+        ...
+
+    def fine_tune(
+        self, lesson: Lesson, config: Mapping[str, Any], start: Weights | None, way: Way, told: Told
+    ) -> Learnt:
+        """See `training.fine_tune`."""
+        ...
+
+    def open(self, path: Path, sha256: str, *, device: str, threads: int) -> Encoder:
+        """Ready to look at pictures, from a file of weights. Raises EncoderUnavailable."""
+        ...
+
+
+def kind(name: str) -> Kind:
+    """The kind called `name`. Raises ValueError, saying what is there, for one that leads nowhere."""
+    if name in BUILT_IN:
+        return ResNet(architecture=name)
+    module, _, attribute = name.rpartition(".")
+    if not module:
+        near = difflib.get_close_matches(name, BUILT_IN, n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"There is no encoder {name!r}.{meant} Built in: {', '.join(BUILT_IN)}; or give "
+            "'package.module.Class'."
+        )
+    found = getattr(_imported(module, name), attribute, None)
+    made = found() if isinstance(found, type) else found
+    if not isinstance(made, Kind):
+        raise ValueError(f"Encoder {name!r} is no reco_plugin.encoders.registry.Kind.")
+    return made
+
+
+def _imported(module: str, name: str) -> object:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # the module is there; something it needs is not
+        raise ValueError(f"Encoder {name!r}: there is no module {error.name!r}.") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResNet:
+    """The built-in networks: taught with torch; opened with torch, or with ONNX where that is all there is."""
+
+    architecture: str
+
+    def why_not(self) -> str:
+        return (
+            "" if torches.is_installed() else f"torch and torchvision are not installed. {INSTALL}"
+        )
+
+    def size(self, config: Mapping[str, Any]) -> int:
+        from reco_plugin.encoders import training
+
+        return training.packed_size(self._config(config))
+
+    def start(
+        self, config: Mapping[str, Any], source: str, sha256: str
+    ) -> tuple[Weights | None, str]:
+        from reco_plugin.encoders.start import start
+
+        return start(self.architecture, source, sha256=sha256)
+
+    def fine_tune(
+        self, lesson: Lesson, config: Mapping[str, Any], start: Weights | None, way: Way, told: Told
+    ) -> Learnt:
+        from reco_plugin.encoders import training
+
+        found = training.fine_tune(
+            lesson.pictures,
+            lesson.labels,
+            lesson.products,
+            lesson.pairs,
+            config=self._config(config),
+            start=start,
+            seed=way.seed,
+            threads=way.threads,
+            progress=told,
+            checkpoint=way.checkpoint,
+        )
+        return cast("Learnt", found)
+
+    def open(self, path: Path, sha256: str, *, device: str, threads: int) -> Encoder:
+        if torches.is_installed():
+            from reco_plugin.encoders.resnet import ResNetEncoder
+
+            return ResNetEncoder(load(path, sha256 or None), device=device, threads=threads)
+        exported = path.with_suffix(".onnx")
+        if onnx.is_installed() and exported.is_file():
+            return onnx.OnnxEncoder(exported, threads=threads)
+        raise EncoderUnavailable(self.why_not())
+
+    def _config(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return {"architecture": self.architecture, **config}
