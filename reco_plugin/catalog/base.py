@@ -14,7 +14,8 @@ from django.http import HttpRequest
 
 from reco_plugin import clock, conf
 from reco_plugin.catalog.filling import fill
-from reco_plugin.catalog.paths import field_of, first_field, first_text, follow
+from reco_plugin.catalog.paths import field_of, first_field, first_text, follow, is_relation
+from reco_plugin.catalog.pictures import gallery, guess_gallery
 from reco_plugin.types import CatalogItem, Key
 
 SEPARATOR = " > "
@@ -53,6 +54,8 @@ class Catalog:
     group: ClassVar[str] = ""
     """Path to the canonical product (or its key) of a variant."""
     image: ClassVar[str] = ""
+    gallery: ClassVar[str] = ""
+    """Path to further pictures: files, addresses, or rows that hold one ('images', 'images.file')."""
     available_since: ClassVar[str] = ""
     attributes: ClassVar[Mapping[str, str]] = {}
     eligible_for_all: ClassVar[bool] = False
@@ -304,6 +307,20 @@ class Catalog:
             return ""
         return str(image.url) if hasattr(image, "url") else str(image)
 
+    def get_pictures(self, product: Any) -> Iterable[Any]:
+        """The main picture first, then the gallery: files of a storage, or https addresses of RECO_IMAGE_HOSTS.
+
+        The first sixteen are looked at, each once; empty ones are left out.
+        """
+        yield self.value(product, "image")
+        if path := self._path("gallery"):
+            yield from gallery(product, path)
+
+    def picture_relations(self) -> list[str]:
+        """Relations that `get_pictures` follows, to be read in bulk."""
+        names = {self._path(subject).partition(".")[0] for subject in ("image", "gallery")}
+        return sorted(name for name in names if name and is_relation(self.model, name))
+
     def value(self, product: Any, subject: str) -> Any:
         """What the path of `subject` ('title', 'brand' …) leads to."""
         path = self._path(subject)
@@ -323,6 +340,8 @@ class Catalog:
         return {}
 
     def _guess(self, subject: str) -> str:
+        if subject == "gallery":
+            return guess_gallery(self.model)
         names = self._GUESSES[subject]
         if subject == "group":
             names = tuple(name for name in names if _leads_to(self.model, name, self.model))

@@ -48,6 +48,15 @@ def field_of(model: type[models.Model], name: str) -> models.Field[Any, Any] | N
     return cast("models.Field[Any, Any]", field) if own else None
 
 
+def is_relation(model: type[models.Model], name: str) -> bool:
+    """Does the attribute `name` lead to other rows, from here or from there?"""
+    return any(
+        name == (each.get_accessor_name() if each.auto_created and not each.concrete else each.name)
+        for each in model._meta.get_fields()
+        if each.is_relation
+    )
+
+
 def first_text(instance: models.Model, names: tuple[str, ...]) -> str:
     """What to call an instance: its own `__str__`, else the first of `names` that it has a text in.
 
