@@ -14,11 +14,11 @@ GLOW = (255, 226, 150)
 DRAWINGS: dict[str, Callable[[Sketch], None]] = {}
 
 
-def paint(shape: str, look: Look) -> Image.Image:
-    """A 480 by 480 picture of `shape`; KeyError names a shape that cannot be drawn."""
+def paint(shape: str, look: Look, *, close_up: bool = False) -> Image.Image:
+    """A 480 by 480 picture of `shape`, or of its middle; KeyError names a shape that cannot be drawn."""
     sketch = Sketch(look)
     DRAWINGS[shape](sketch)
-    return sketch.finish()
+    return sketch.close_up() if close_up else sketch.finish()
 
 
 def drawing(draw: Callable[[Sketch], None]) -> Callable[[Sketch], None]:

@@ -22,6 +22,8 @@ SIZED = {"Apparel": ("Size S", "Size M", "Size L"), "Footwear": ("UK 6", "UK 8",
 LEVELS = {"Watches": 140, "Handbags": 75, "Backpacks": 60, "Heels": 65, "Formal Shoes": 85,
           "Sports Shoes": 80, "Casual Shoes": 60, "Jackets": 90, "Sunglasses": 70}  # fmt: skip
 CHILDREN = {"Girls", "Boys"}
+UNTAGGED = 25
+"""The colour of about every 25th product is left out, for its picture to tell."""
 PERSONAS = (
     Persona(username="ann", taste="runs, in red and pink", categories=("Sports Shoes", "Tshirts", "Track Pants"),
             colours=("Red", "Pink"), styles=("Sports",), gender="Women"),
@@ -129,6 +131,7 @@ def _plan(row: dict[str, str], picture: str, rng: np.random.Generator) -> Produc
         style=usage,
         options=options,
         stock=(0 if sold_out else 25,) * (len(options) or 1),
+        untagged=int(row["id"]) % UNTAGGED == 0,
         days_old=float(rng.uniform(1, 21) if rng.random() < 0.06 else rng.uniform(200, 700)),
     )
 

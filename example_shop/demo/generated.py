@@ -29,6 +29,8 @@ STYLES = tuple(BRANDS)
 SOLD_OUT = 0.06
 FRESH = 0.08
 """Share of products that came in during the last three weeks."""
+WITH_CLOSE_UP, UNTAGGED = 3, 25
+"""Every third product has a second picture, and of every 25th nobody has filled in the colour."""
 
 PERSONAS = (
     Persona(
@@ -128,6 +130,7 @@ def _product(
         brand=brand.name,
         price=_price(leaf.price * brand.level * rng.lognormal(0, 0.12)),
         picture=f"products/{slug}.webp",
+        close_up=f"products/{slug}-detail.webp" if number % WITH_CLOSE_UP == 0 else "",
         shape=leaf.shape,
         look=_look(style, colour, rng),
         colour=colour,
@@ -137,6 +140,7 @@ def _product(
         options=options,
         stock=_stock(len(options) or 1, rng),
         days_old=float(rng.uniform(1, 21) if rng.random() < FRESH else rng.uniform(200, 700)),
+        untagged=number % UNTAGGED == UNTAGGED - 1,
     )
 
 

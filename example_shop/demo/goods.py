@@ -28,6 +28,8 @@ class ProductPlan:
     """What it cost before it was reduced."""
     picture: str
     """Path under MEDIA_ROOT, or ''."""
+    close_up: str = ""
+    """Path of a second picture, of a detail, or ''."""
     shape: str = ""
     """Which drawing makes the picture; '' when the picture is a file already."""
     look: Look | None = None
@@ -41,6 +43,8 @@ class ProductPlan:
     stock: tuple[int, ...] = (20,)
     """Pieces of each option, or of the product itself."""
     days_old: float = 400.0
+    untagged: bool = False
+    """Nobody has filled in its colour, as in any real shop; shoppers see it all the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

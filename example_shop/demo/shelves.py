@@ -12,7 +12,7 @@ from django.utils.text import slugify
 from example_shop.demo.drawings import paint
 from example_shop.demo.goods import Assortment, ProductPlan
 from example_shop.demo.report import Report
-from example_shop.shop.models import Brand, Category, Product, StockRecord
+from example_shop.shop.models import Brand, Category, Product, ProductPicture, StockRecord
 
 QUALITY = 88
 BATCH = 2_000
@@ -20,13 +20,19 @@ BATCH = 2_000
 
 def draw_pictures(plans: Sequence[ProductPlan], report: Report) -> int:
     """Draw every picture that is not there yet; returns how many were drawn."""
-    missing = {plan.picture: plan for plan in plans if plan.shape and not _media(plan).exists()}
-    for plan in report.bar(missing.values(), "Drawing pictures"):
-        target = _media(plan)
+    wanted = {
+        _media(name): (plan, bool(plan.close_up) and name == plan.close_up)
+        for plan in plans
+        for name in (plan.picture, plan.close_up)
+        if plan.shape and name
+    }
+    missing = {target: drawn for target, drawn in wanted.items() if not target.exists()}
+    for target, (plan, close_up) in report.bar(missing.items(), "Drawing pictures"):
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(".part")
         assert plan.look is not None
-        paint(plan.shape, plan.look).save(part, format="WEBP", quality=QUALITY, method=2)
+        picture = paint(plan.shape, plan.look, close_up=close_up)
+        picture.save(part, format="WEBP", quality=QUALITY, method=2)
         part.replace(target)  # a picture is there whole or not at all
     return len(missing)
 
@@ -43,11 +49,12 @@ def stack(assortment: Assortment, now: dt.datetime) -> list[Product]:
     pairs = list(zip(plans, products, strict=True))
     variants = Product.objects.bulk_create(_variants(pairs), batch_size=BATCH)
     StockRecord.objects.bulk_create(_stock(pairs, variants), batch_size=BATCH)
+    ProductPicture.objects.bulk_create(_close_ups(pairs), batch_size=BATCH)
     return products
 
 
-def _media(plan: ProductPlan) -> Path:
-    return Path(settings.MEDIA_ROOT) / plan.picture
+def _media(name: str) -> Path:
+    return Path(settings.MEDIA_ROOT) / name
 
 
 def _categories(assortment: Assortment) -> dict[tuple[str, ...], Category]:
@@ -90,7 +97,7 @@ def _product(
         price=plan.price,
         compare_at_price=plan.was,
         image=plan.picture,
-        colour=plan.colour,
+        colour="" if plan.untagged else plan.colour,
         gender=plan.gender,
         age_group=plan.age_group,
         created_at=now - dt.timedelta(days=plan.days_old),
@@ -115,6 +122,14 @@ def _variants(pairs: Iterable[tuple[ProductPlan, Product]]) -> Iterable[Product]
                 option=option,
                 created_at=product.created_at,
             )
+
+
+def _close_ups(pairs: Iterable[tuple[ProductPlan, Product]]) -> Iterable[ProductPicture]:
+    return (
+        ProductPicture(product=product, image=plan.close_up)
+        for plan, product in pairs
+        if plan.close_up
+    )
 
 
 def _stock(

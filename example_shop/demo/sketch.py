@@ -119,6 +119,11 @@ class Sketch:
     def finish(self) -> Image.Image:
         return self.image.resize((SIZE, SIZE), Image.Resampling.BOX)
 
+    def close_up(self) -> Image.Image:
+        """The middle of it, as large as the whole."""
+        margin = DRAWN // 4
+        return self.image.crop((margin, margin, DRAWN - margin, DRAWN - margin))
+
     def _patterned(self, outline: list[Point]) -> None:
         mask = Image.new("L", (DRAWN, DRAWN))
         ImageDraw.Draw(mask).polygon(outline, fill=255)

@@ -6,8 +6,21 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from example_shop.shop.models import Brand, Category, Order, OrderLine, Product, StockRecord
+from example_shop.shop.models import (
+    Brand,
+    Category,
+    Order,
+    OrderLine,
+    Product,
+    ProductPicture,
+    StockRecord,
+)
 from reco_plugin.signals import order_refunded
+
+
+class PictureInline(admin.TabularInline):
+    model = ProductPicture
+    extra = 0
 
 
 class StockInline(admin.TabularInline):
@@ -47,7 +60,7 @@ class ProductAdmin(admin.ModelAdmin):
     list_select_related = ("brand", "category")
     search_fields = ("title", "slug")
     raw_id_fields = ("parent",)
-    inlines = (StockInline,)
+    inlines = (PictureInline, StockInline)
 
 
 @admin.register(Order)

@@ -133,6 +133,20 @@ class Product(models.Model):
         return self.parent or self
 
 
+class ProductPicture(models.Model):
+    """One more picture of a product, beside its main one."""
+
+    product = models.ForeignKey(Product, models.CASCADE, related_name="gallery")
+    image = models.ImageField(upload_to="products", max_length=200)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return self.image.name or ""
+
+
 class StockRecord(models.Model):
     """How many of a product lie in one warehouse."""
 
