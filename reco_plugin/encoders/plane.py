@@ -55,7 +55,8 @@ def _affinities(units: Floats) -> Floats:
     for _ in range(BISECTIONS):
         sharpness = np.sqrt(low * high)
         too_wide = _entropy(_shares(apart, sharpness)) > wanted
-        low, high = np.where(too_wide, sharpness, low), np.where(too_wide, high, sharpness)
+        low = np.where(too_wide, sharpness, low).astype(np.float32)
+        high = np.where(too_wide, high, sharpness).astype(np.float32)
     found = _shares(apart, np.sqrt(low * high))
     both: Floats = (found + found.T) / (2 * len(units))
     return np.maximum(both, TINY)
