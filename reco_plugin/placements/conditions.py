@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from reco_plugin.ranking.filters import listed
 from reco_plugin.types import Filter
 
 FIXED = ("is", "is_not", "in", "not_in", "at_least", "at_most")
@@ -74,7 +75,7 @@ def _one(condition: Filter) -> Iterator[str]:
 
 
 def _any_value(value: Any) -> str:
-    is_sound = isinstance(value, str | int | float) and value != ""
+    is_sound = isinstance(value, str | int | float) and str(value).strip() != ""
     return "" if is_sound else _("name a value.")
 
 
@@ -140,8 +141,8 @@ def _leaves_no_value(field: str, filters: Sequence[Filter]) -> bool:
 
 
 def _values(condition: Filter) -> set[str]:
-    value = condition.value
-    return {str(each) for each in (value if isinstance(value, list | tuple) else [value])}
+    """As they are compared: 'Acme' is 'ACME', and 10 is 10.0."""
+    return set(listed(condition.field, condition.value))
 
 
 def _leaves_no_price(filters: Sequence[Filter]) -> bool:

@@ -58,7 +58,7 @@ def parsed(text: str) -> list[PlacementSpec]:
         spec, reasons = _one(row)
         name = row.get("slug", number) if isinstance(row, dict) else number
         wrong += [f"{name}: {reason}" for reason in reasons]
-        found += [spec] if spec else []
+        found += [spec] if spec and not reasons else []
     names = [spec.slug for spec in found]
     wrong += [_("%s is there twice.") % name for name in _repeated(names)]
     if wrong:

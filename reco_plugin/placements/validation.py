@@ -64,10 +64,12 @@ def _name_problems(spec: PlacementSpec) -> Iterator[str]:
             "page": spec.page,
             "known": ", ".join(Page.values),
         }
-    if len(str(spec.title)) > MOST_TITLE:
+    if not isinstance(spec.title, str) or len(spec.title) > MOST_TITLE:
         yield _("A heading is a text of at most %(most)s letters.") % {"most": MOST_TITLE}
     if not _is_count(spec.order) or spec.order > MOST_ORDER:
         yield _("The order is a whole number from 0 to %(most)s.") % {"most": MOST_ORDER}
+    if not isinstance(spec.is_active, bool):
+        yield _("Active is true or false, not %(value)r.") % {"value": spec.is_active}
 
 
 def _kind_problems(spec: PlacementSpec) -> Iterator[str]:

@@ -72,12 +72,12 @@ def _nothing(facts: ItemFacts | None) -> bool:
 
 
 def _membership(one: Filter) -> Test:
-    listed = frozenset(_listed(one.field, one.value))
-    if not listed:
+    wanted = frozenset(listed(one.field, one.value))
+    if not wanted:
         return _nothing
     if one.op in ("is", "in"):
-        return lambda facts: bool(_held(facts, one.field) & listed)
-    return lambda facts: not _held(facts, one.field) & listed
+        return lambda facts: bool(_held(facts, one.field) & wanted)
+    return lambda facts: not _held(facts, one.field) & wanted
 
 
 def _held(facts: ItemFacts | None, field: str) -> frozenset[str]:
@@ -85,7 +85,8 @@ def _held(facts: ItemFacts | None, field: str) -> frozenset[str]:
     return fields.filed(facts) if field == "category" else fields.said(facts, field)
 
 
-def _listed(field: str, value: Any) -> list[str]:
+def listed(field: str, value: Any) -> list[str]:
+    """What 'is' and 'in' compare a product's values with; nothing where `value` says nothing."""
     several = isinstance(value, list | tuple | set | frozenset)
     values = [each for each in (value if several else [value]) if each is not None]
     if field == "price":

@@ -113,6 +113,14 @@ def test_what_is_piped_in(monkeypatch):
             '{"placements": [{"slug": "a", "kinds": ["popular"]}, {"slug": "a", "kinds": ["similar"]}]}',
             "a is there twice",
         ),
+        (
+            '{"placements": [{"slug": ["a"], "kinds": ["popular"]}, {"slug": ["a"], "kinds": ["popular"]}]}',
+            "A name has 1 to 64 letters",
+        ),
+        (
+            '{"placements": [{"slug": "a", "kinds": ["popular"], "is_active": "no"}]}',
+            "Active is true or false",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_said_and_nothing_is_changed(tmp_path: Path, text: str, words: str):
