@@ -68,8 +68,8 @@ class Seen:
 class Asking:
     """Threads that ask storages. A context manager: what is under way at its end is left behind."""
 
-    def __init__(self, *, max_bytes: int, hosts: Iterable[str], seconds: float = SECONDS) -> None:
-        self._max_bytes, self._hosts, self._seconds = max_bytes, tuple(hosts), seconds
+    def __init__(self, *, max_bytes: int, hosts: Iterable[str]) -> None:
+        self._max_bytes, self._hosts = max_bytes, tuple(hosts)
         self._tasks: _Tasks = queue.SimpleQueue()
         self._answers: _Answers = queue.SimpleQueue()
         self._askers: list[_Asker] = []
@@ -129,13 +129,13 @@ class Asking:
 
     def _hanging(self) -> tuple[Look, Seen] | None:
         """What somebody has been asking for too long; another takes that place."""
-        late = time.monotonic() - self._seconds
+        late = time.monotonic() - SECONDS
         for at, asker in enumerate(self._askers):
             look = asker.left_behind(late)
             if look is not None:
                 self._askers[at] = self._asker()
                 self._trouble[look.source.place] += HANGING - 1
-                words = f"The storage did not answer within {self._seconds:g} s."
+                words = f"The storage did not answer within {SECONDS:g} s."
                 return look, Seen(refused=Refused(fault=Fault.STORAGE, words=words))
         return None
 
