@@ -117,16 +117,13 @@ def _followed(query: Query, last: Sequence[Key]) -> Iterator[Way]:
 
 
 def _stood_in_for(query: Query, answers: Answers) -> Iterator[Way]:
-    """What is like the newest product, where others are followed by something and that is not: else nobody
-    would see that a shopper who buys much has looked at something new."""
+    """What is like the product looked at last, where others are followed by something and that is not: else
+    nobody would see that a shopper who buys much has looked at something new. (Of what was bought last it
+    told nothing: NDCG@10 on Online Retail II .087 with it, .089 without.)"""
     last = recent(query.events, WANTED, most=LAST)
-    heard = {
-        told.lookup.key
-        for way in _followed(query, last)
-        for told in way.told
-        if isinstance(told.lookup, Related) and answers.get(told.lookup)
-    }
-    if heard and last[0] not in heard:
+    asked = {told.lookup for way in _followed(query, last) for told in way.told}
+    newest = Related(relation="viewed_viewed", key=last[0] if last else None)
+    if newest in asked and not answers.get(newest) and any(answers.get(one) for one in asked):
         yield Way(told=_alike(query, last[:1]), weight=FOLLOWS)
 
 
