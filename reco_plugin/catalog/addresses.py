@@ -8,8 +8,13 @@ from typing import TypeAlias
 Ip: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-_RELAY = ipaddress.IPv4Network("192.88.99.0/24")
-"""6to4 relays (RFC 7526)."""
+_SPECIAL = tuple(
+    ipaddress.IPv4Network(network)
+    for network in (
+        "192.0.0.0/24",  # protocol assignments (RFC 6890), which some Pythons call global
+        "192.88.99.0/24",  # 6to4 relays (RFC 7526)
+    )
+)
 _NOBODYS = tuple(
     ipaddress.IPv6Network(network)
     for network in (
@@ -31,4 +36,6 @@ def is_global(address: str) -> bool:
         return False
     if isinstance(ip, ipaddress.IPv6Address):
         return ip in _GLOBAL_UNICAST and not any(ip in network for network in _NOBODYS)
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip in _RELAY)
+    return ip.is_global and not (
+        ip.is_multicast or ip.is_reserved or any(ip in network for network in _SPECIAL)
+    )

@@ -76,7 +76,10 @@ def fetch(address: str, *, hosts: Iterable[str], max_bytes: int, seconds: float 
     end = time.monotonic() + seconds
     try:
         with _connected(ips, target.port, end) as plain, _shut_at(end, plain):
-            return _received(plain, target, max_bytes)
+            data = _received(plain, target, max_bytes)
+        if time.monotonic() >= end:  # it was shut, which looks like the end of an answer
+            raise TimeoutError
+        return data
     except (OSError, http.client.HTTPException) as error:
         said = "it takes too long" if time.monotonic() >= end else str(error) or repr(error)
         raise NoPicture("storage", f"{target.host} did not hand it out: {said[:300]}.") from error
@@ -117,23 +120,29 @@ def _ascii(host: str) -> str:
 
 def _is_listed(host: str, port: int, hosts: Iterable[str]) -> bool:
     """As 'pictures.example', or 'pictures.example:8443' for a port that is not 443."""
-    name = Target(host=host, port=port, path="").name
-    return name in {str(each).rstrip(".").lower() for each in hosts}
+    for each in hosts:
+        name, _, other = str(each).partition(":")
+        if (host, str(port)) == (_ascii(name), other or str(PORT)):
+            return True
+    return False
 
 
 def _resolved(target: Target) -> list[str]:
     """Its addresses, when all of them are public. Raises NoPicture."""
     try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        ips = _looked_up(target.host, target.port)
     except (OSError, UnicodeError) as error:
         raise NoPicture("storage", f"The name {target.host} is not known: {error}.") from error
-    ips = [str(each[4][0]) for each in found]
     for ip in ips:
         if not addresses.is_global(ip):
             raise _forbidden(f"{target.host} has an address that is not public ({ip}).")
     if not ips:
         raise NoPicture("storage", f"The name {target.host} has no address.")
     return ips[:MOST]
+
+
+def _looked_up(host: str, port: int) -> list[str]:
+    return [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def _forbidden(words: str) -> NoPicture:
@@ -183,11 +192,11 @@ def _received(plain: socket.socket, target: Target, max_bytes: int) -> bytes:
     with contextlib.closing(connection):
         connection.sock = _context().wrap_socket(plain, server_hostname=target.host)
         connection.request("GET", target.path, headers={**HEADERS, "Host": target.name})
-        answer = connection.getresponse()
-        _demand_a_picture(answer, max_bytes)
-        data = answer.read(max_bytes + 1)
-        if answer.length:
-            raise ConnectionError("it ended too early")
+        with connection.getresponse() as answer:
+            _demand_a_picture(answer, max_bytes)
+            data = answer.read(max_bytes + 1)
+            if answer.length:
+                raise ConnectionError("it ended too early")
     if len(data) > max_bytes:
         raise too_large(max_bytes)
     return data
