@@ -135,6 +135,11 @@ class Raising(Counting):
 
     is_broken = True
 
+    def _open(self, name: str, mode: str = "rb") -> File[Any]:
+        if self.is_broken:
+            raise ConnectionError("the bucket is on fire")
+        return super()._open(name, mode)
+
     def size(self, name: str) -> int:
         if self.is_broken:
             raise ConnectionError("the bucket is on fire")

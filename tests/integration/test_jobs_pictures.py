@@ -11,6 +11,7 @@ from pictureshop import Counting, PictureCatalog, Raising, Shop, picture
 from testapp.models import Product
 
 from reco_plugin import backends, clock
+from reco_plugin.catalog import fetching
 from reco_plugin.encoders import decoding
 from reco_plugin.encoders.base import Fault, Refused
 from reco_plugin.jobs import picture_files, picture_rows, pictures
@@ -294,6 +295,48 @@ def test_a_storage_at_fault_costs_no_strikes_and_nothing_known(shop: Shop):
     store.is_broken = False
     shop.look()
     assert shop.told("a.png") == shop.told("b.png") == ("readable", "", 0)
+
+
+# --- addresses ------------------------------------------------------------------------------------
+
+ADDRESS = "https://pictures.example/a.png"
+
+
+def test_a_picture_of_an_allowed_host(shop: Shop, settings, monkeypatch: pytest.MonkeyPatch):
+    """Read once a day, since nobody says whether it changed; one that is as it was is not opened."""
+    asked, bodies = [], {ADDRESS: picture(1)}
+
+    def fetch(address: str, *, hosts: Any, max_bytes: int) -> bytes:
+        asked.append((address, tuple(hosts), max_bytes))
+        return bodies[address]
+
+    monkeypatch.setattr(fetching, "fetch", fetch)
+    settings.RECO_IMAGE_HOSTS = ["pictures.example"]
+    settings.RECO_IMAGE_MAX_BYTES = 5_000
+    shop.product(ADDRESS)
+    assert shop.look().added == 1
+    assert asked == [(ADDRESS, ("pictures.example",), 5_000)]
+    shop.look()
+    assert len(asked) == 1
+    later(hours=25)
+    assert shop.look().unchanged == 1
+    bodies[ADDRESS] = picture(2)
+    later(hours=25)
+    assert shop.look().changed == 1
+    assert len(asked) == 3
+
+
+def test_a_picture_of_a_host_that_is_not_allowed_any_more(shop: Shop, settings):
+    """No strike, since the file is not at fault; once it is allowed, it is read."""
+    product = shop.product(ADDRESS)
+    Picture.objects.create(
+        product=product, name=ADDRESS, state="readable", marker="#x", content_hash="x"
+    )
+    for _ in range(4):
+        later(hours=25)
+        assert shop.look().refused == {Fault.FORBIDDEN: 1}
+    assert shop.told(ADDRESS) == ("refused", "forbidden", 0)
+    assert "RECO_IMAGE_HOSTS" in shop.row(ADDRESS).words
 
 
 # --- as a job, and for those that encode ----------------------------------------------------------
