@@ -46,12 +46,13 @@ def publish(shop: ss.Shop, looks: Mapping[int, float], *, lists: int = 0) -> Run
     run.store_state = store.publish(Handle(run=run.pk), vectors)
     run.save()
     if lists:
-        _work_out(shop, run, numbers, rows, lists)
+        work_out(shop, run, numbers, rows, lists)
     ss.activate(run)
     return run
 
 
-def _work_out(shop: ss.Shop, run: Run, numbers: Sequence[int], rows: Floats, depth: int) -> None:
+def work_out(shop: ss.Shop, run: Run, numbers: Sequence[int], rows: Floats, depth: int) -> None:
+    """Lists of the `depth` nearest of each, as the job makes them."""
     cosines = rows @ rows.T
     for at, number in enumerate(numbers):
         near = [int(other) for other in np.argsort(-cosines[at], kind="stable") if other != at]

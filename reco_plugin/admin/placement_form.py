@@ -22,6 +22,8 @@ from reco_plugin.types import PlacementSpec
 NAMES: dict[str, Any] = {
     "personal": gettext_lazy("recommended for you"),
     "similar": gettext_lazy("more like this"),
+    "visually_similar": gettext_lazy("looks similar"),
+    "shop_the_look": gettext_lazy("shop the look"),
     "bought_together": gettext_lazy("bought together"),
     "viewed_viewed": gettext_lazy("viewed → viewed"),
     "viewed_bought": gettext_lazy("viewed → bought"),

@@ -16,12 +16,16 @@ from reco_plugin.ranking.diversify import diversify, reach
 from reco_plugin.ranking.explore import explore
 from reco_plugin.ranking.filters import Filters
 from reco_plugin.ranking.guards import Guards
+from reco_plugin.ranking.looks import completing
 from reco_plugin.ranking.mix import mix
 from reco_plugin.ranking.rotate import rounds
 from reco_plugin.ranking.select import unique
 from reco_plugin.ranking.steer import steer
+from reco_plugin.retrieval.kinds import KINDS
 from reco_plugin.types import Candidate, Context, Floats, ItemFacts, Key, KindShare, PlacementSpec
 
+MATCHED = 100
+"""Candidates, the first, that are matched by sight."""
 TILES = 2
 """Places that exploration may give away, for each tile of a slate: some turn out to be sold out."""
 
@@ -36,8 +40,12 @@ class Material:
     facts: Mapping[Key, ItemFacts] = field(default_factory=dict)
     vectors: Mapping[Key, Floats] = field(default_factory=dict)
     """(d,) each, unfolded."""
+    looks: Mapping[Key, Floats] = field(default_factory=dict)
+    """(d,) each, of length 1: of the pictures of products."""
     anchor: ItemFacts | None = None
     """The page's product."""
+    beside: Sequence[Key] = ()
+    """The page's product, or what is in the cart."""
     shown: Mapping[Key, int] = field(default_factory=dict)
     """Times each product was shown to this shopper lately and not clicked."""
     fresh: Sequence[Candidate] = ()
@@ -51,6 +59,7 @@ class Needs:
 
     facts: bool = False
     vectors: bool = False
+    looks: bool = False
     shown: bool = False
     fresh: bool = False
 
@@ -58,12 +67,25 @@ class Needs:
 def wants(spec: PlacementSpec) -> Needs:
     """An undemanding placement wants nothing, and costs no statement."""
     screens = bool(spec.filters or spec.must_match or spec.must_differ or spec.caps)
+    looks = any(map(completes, (*(share.kind for share in spec.kinds), *spec.fallback)))
     return Needs(
-        facts=screens or spec.diversity > 0 or conf.settings.STEERING,
+        looks=looks,
+        facts=screens or looks or spec.diversity > 0 or conf.settings.STEERING,
         vectors=spec.diversity > 0,
         shown=spec.rotate_after > 0,
         fresh=spec.explore > 0,
     )
+
+
+def completes(kind: str) -> bool:
+    """Is it of this kind to match by sight?"""
+    return kind in KINDS and KINDS[kind].completes
+
+
+def looks_wanted(offers: Offers, beside: Sequence[Key]) -> list[Key]:
+    """Whose pictures have to be known for `arrange`."""
+    matched = [one.key for share, listed in offers if completes(share.kind) for one in listed]
+    return [*beside, *matched[:MATCHED]] if matched else []
 
 
 def vectors_wanted(offers: Offers, spec: PlacementSpec, *, size: int) -> list[Key]:
@@ -92,7 +114,8 @@ def arrange(
     the same order. `note` is told what was left out and why.
     """
     screen = _Screen(spec, material)
-    mixed = mix([(share, screen.passing(candidates)) for share, candidates in offers])
+    passing = [(share, screen.passing(candidates)) for share, candidates in offers]
+    mixed = mix([(share, _matched(share, listed, material)) for share, listed in passing])
     steered = _steered(mixed, material)
     arranged = _spread(steered, spec, material, size)
     fresh = _rested(screen.passing(material.fresh), spec, material) if spec.explore > 0 else []
@@ -129,6 +152,14 @@ class _Screen:
         if why:
             self._out.setdefault(why, set()).add(key)
         return not why
+
+
+def _matched(
+    share: KindShare, candidates: Sequence[Candidate], material: Material
+) -> Sequence[Candidate]:
+    if not completes(share.kind):
+        return candidates
+    return completing(candidates, material.beside, material.facts, material.looks)
 
 
 def _steered(candidates: list[Candidate], material: Material) -> list[Candidate]:

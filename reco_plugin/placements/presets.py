@@ -16,6 +16,8 @@ GUARDS = ("gender", "age_group")
 """Facts in which a like product must be like the one looked at, where the catalogue has them."""
 WITHIN = (Filter(field="category", op="same"),)
 """A category's own page shows what is in it."""
+_LOOK = {"category": 2}
+"""A look of four products has several parts."""
 
 
 def _spec(slug: str, order: int, *kinds: str | tuple[str, float], **rest: Any) -> PlacementSpec:
@@ -67,7 +69,16 @@ _PRODUCT = (
         caps={"category": 2},
         fallback=("bought_bought",),
     ),
+    _spec("product_look", 15, "shop_the_look", min_items=2, max_items=4, caps=_LOOK, fallback=()),
     _spec("product_similar", 20, "similar", must_match=("category", *GUARDS), diversity=0.1),
+    _spec(
+        "product_looks_alike",
+        25,
+        "visually_similar",
+        min_items=2,
+        must_match=("category", *GUARDS),
+        fallback=(),
+    ),
     _spec(
         "product_also_viewed",
         30,
@@ -92,6 +103,7 @@ _CART = (
         caps={"category": 2},
         fallback=("bought_bought", "personal"),
     ),
+    _spec("cart_look", 15, "shop_the_look", min_items=2, max_items=4, caps=_LOOK, fallback=()),
     _spec("cart_recent", 20, "recently_viewed", fallback=()),
 )
 

@@ -139,6 +139,16 @@ class ByTaste(Protocol):
 
 
 @runtime_checkable
+class Following(Protocol):
+    """What a source may have besides: lookups that only the answers to its first ones can tell.
+
+    They cost a page one statement more; so there are none where the first answers are enough.
+    """
+
+    def following(self, query: Query, answers: Answers) -> tuple[Lookup, ...]: ...
+
+
+@runtime_checkable
 class Needing(Protocol):
     """What a source may have besides: a kind of run without which it has nothing to say.
 

@@ -21,6 +21,9 @@ class Kind:
     needs: str = ""
     """What it cannot do without: 'product', 'basket' (a product, a cart or an order just made),
     'shopper', or ''."""
+    completes: bool = False
+    """Does it complete a look? Then no product is of a category that is on the page or in the cart, and
+    each matches what it stands beside by sight, whatever the placement says."""
     shows_bought: bool = False
     """Is what was bought lately what it is about? Then RECO_EXCLUDE_PURCHASED_DAYS does not apply."""
 
@@ -31,6 +34,7 @@ _ALL = (
     Kind(name="personal", sources=("personal", "contextual", *_POPULAR)),
     Kind(name="similar", sources=("contextual", "visually_similar", *_POPULAR), needs="product"),
     Kind(name="visually_similar", sources=("visually_similar",), needs="product"),
+    Kind(name="shop_the_look", sources=("shop_the_look",), needs="basket", completes=True),
     Kind(name="bought_together", sources=("bought_together",), needs="basket"),
     Kind(name="viewed_viewed", sources=("viewed_viewed",), needs="product"),
     Kind(name="viewed_bought", sources=("viewed_bought",), needs="product"),

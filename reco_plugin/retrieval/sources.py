@@ -22,6 +22,7 @@ from reco_plugin.retrieval.on_sale import OnSale
 from reco_plugin.retrieval.personal import Personal
 from reco_plugin.retrieval.popular import Popular, PopularInCategory
 from reco_plugin.retrieval.recently_viewed import RecentlyViewed
+from reco_plugin.retrieval.shop_the_look import ShopTheLook
 from reco_plugin.retrieval.similar import Similar
 from reco_plugin.retrieval.trending import Trending
 from reco_plugin.retrieval.viewed_bought import ViewedBought
@@ -35,6 +36,7 @@ OWN: Mapping[str, Source] = MappingProxyType(
         "visually_similar": VisuallySimilar(),
         "popular_in_category": PopularInCategory(),
         "popular": Popular(),
+        "shop_the_look": ShopTheLook(),
         "bought_together": BoughtTogether(),
         "viewed_viewed": ViewedViewed(),
         "viewed_bought": ViewedBought(),

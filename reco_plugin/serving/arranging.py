@@ -10,11 +10,21 @@ from typing import TypeVar
 from django.db import Error
 
 from reco_plugin.exceptions import StoreError
-from reco_plugin.pipeline.arrange import Material, Needs, arrange, vectors_wanted, wants
+from reco_plugin.pipeline.arrange import (
+    Material,
+    Needs,
+    arrange,
+    looks_wanted,
+    vectors_wanted,
+    wants,
+)
 from reco_plugin.pipeline.exposure import fresh
 from reco_plugin.retrieval import Newest
+from reco_plugin.retrieval.events import CART_ANCHORS
 from reco_plugin.serving.asking import Ask
 from reco_plugin.serving.filling import Filling
+from reco_plugin.serving.keys import keys_in_order
+from reco_plugin.serving.reasons import names
 from reco_plugin.serving.shared import Shared
 from reco_plugin.types import Candidate, ItemFacts, Key, KindShare
 
@@ -31,6 +41,7 @@ class Wanted:
 
     facts: tuple[Key, ...] = ()
     vectors: tuple[Key, ...] = ()
+    looks: tuple[Key, ...] = ()
     shown: tuple[Key, ...] = ()
 
     def joined(self, other: Wanted) -> Wanted:
@@ -38,6 +49,7 @@ class Wanted:
         return Wanted(
             facts=(*self.facts, *other.facts),
             vectors=(*self.vectors, *other.vectors),
+            looks=(*self.looks, *other.looks),
             shown=(*self.shown, *other.shown),
         )
 
@@ -54,7 +66,8 @@ class Arranging:
     def screens(self) -> bool:
         """May candidates be turned down for what they are?"""
         spec = self._ask.spec
-        return bool(spec.filters or spec.must_match or spec.must_differ or spec.caps)
+        told = spec.filters or spec.must_match or spec.must_differ or spec.caps
+        return bool(told) or self.needs.looks
 
     @property
     def facts(self) -> Mapping[Key, ItemFacts]:
@@ -76,8 +89,10 @@ class Arranging:
         if not (needs.facts or needs.vectors or needs.shown or needs.fresh):
             return Wanted()
         every = _keys([*offers, (KindShare(kind="explore"), self._fresh())])
+        beside = self._beside(offers)
         return Wanted(
-            facts=(*self._ask.of.anchors, *every) if needs.facts or needs.fresh else (),
+            facts=(*beside, *every) if needs.facts or needs.fresh else (),
+            looks=tuple(looks_wanted(offers, beside)) if needs.looks else (),
             vectors=tuple(vectors_wanted(offers, self._ask.spec, size=self._ask.limit)),
             shown=tuple(every) if needs.shown else (),
         )
@@ -104,11 +119,23 @@ class Arranging:
         return Material(
             facts=facts,
             vectors=self._nicety("vectors", self._shared.vectors, wanted.vectors),
+            looks=self._nicety("looks", self._shared.looks, wanted.looks),
             anchor=next(anchors, None),
+            beside=self._beside(offers),
             shown=self._nicety("shown", self._shared.shown, wanted.shown),
             fresh=self._fresh(),
             context=self._ask.of.context,
         )
+
+    def _beside(self, offers: Offers) -> tuple[Key, ...]:
+        """What the products stand beside: the page's product, else, where it matters, what is in the cart
+        or was just ordered, as far as something was found to go with it."""
+        of = self._ask.of
+        if of.anchors or not self.needs.looks:
+            return of.anchors
+        named = dict.fromkeys(names(one.reason) for _, listed in offers for one in listed)
+        lines = keys_in_order(of.catalog.model, named)
+        return tuple(dict.fromkeys((*of.cart[:CART_ANCHORS], *lines)))
 
     def _nicety(
         self, name: str, read: Callable[[Sequence[Key]], Mapping[Key, T]], keys: Sequence[Key]

@@ -16,6 +16,8 @@ OF_KIND: Mapping[str, Any] = MappingProxyType(
         "personal": _("Recommended for you"),
         "similar": _("You may also like"),
         "visually_similar": _("Looks similar"),
+        "photo": _("Looks like your photo"),
+        "shop_the_look": _("Complete the look"),
         "bought_together": _("Often bought together"),
         "viewed_viewed": _("Others also looked at"),
         "viewed_bought": _("What others bought in the end"),

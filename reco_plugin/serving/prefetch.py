@@ -124,10 +124,19 @@ class _Prefetch:
                 asked += [*ladder.rungs.news(), *self._later(ladder)]
         self._read_lists(list(dict.fromkeys(asked)))
         self._read_store(list(dict.fromkeys(of_store)))
+        self._read_lists(list(dict.fromkeys(self._following(wave))))
         for ladder, step in wave:
             for name in step.sources:
                 reads = getattr(SOURCES[name], "by_taste", False)
                 self._try(partial(ladder.rungs.offer, name), reads=reads)
+
+    def _following(self, wave: Sequence[Turn]) -> list[Lookup]:
+        """What the answers so far make it worth to look up; nothing as a rule."""
+        found: list[Lookup] = []
+        for ladder, step in wave:
+            for name in step.sources:
+                self._try(partial(_add, found, ladder.rungs.following, name), reads=False)
+        return found
 
     def _later(self, ladder: Ladder) -> list[Lookup]:
         names = [name for step in ladder.ask.steps[1:] for name in step.sources]
@@ -136,13 +145,13 @@ class _Prefetch:
 
     def _lookups(self, ladder: Ladder, name: str) -> Sequence[Lookup]:
         found: list[Lookup] = []
-        self._try(lambda: found.extend(ladder.rungs.lookups(name)), reads=False)
+        self._try(partial(_add, found, ladder.rungs.lookups, name), reads=False)
         return found
 
     def _read_lists(self, lookups: Sequence[Lookup]) -> None:
         """All in one statement; where that fails, each kind by itself, so that one costs no other."""
         reader = self._shared.reader()
-        if self._try(partial(reader.read_lists, lookups)) is None:
+        if not lookups or self._try(partial(reader.read_lists, lookups)) is None:
             return
         for about in dict.fromkeys(subject(one) for one in lookups):
             alone = [one for one in lookups if subject(one) == about]
@@ -171,6 +180,7 @@ class _Prefetch:
         for what, keys, read in (
             ("facts", wanted.facts, self._shared.facts),
             ("vectors", wanted.vectors, self._shared.vectors),
+            ("looks", wanted.looks, self._shared.looks),
             ("shown", wanted.shown, self._shared.shown),
         ):
             self._once(what, list(keys), read)
@@ -231,6 +241,10 @@ class _Prefetch:
 
 class _Aborted(Exception):
     """Something is not as it was thought to be."""
+
+
+def _add(found: list[Lookup], told: Callable[[str], Iterable[Lookup]], name: str) -> None:
+    found += told(name)
 
 
 def _of_store(lookups: Iterable[Lookup], *, ahead: bool) -> list[OfVectors]:

@@ -27,6 +27,7 @@ ABOUT_A_PRODUCT: Mapping[str, Any] = MappingProxyType(
         "because_viewed": _("Because you viewed %(title)s"),
         "similar_to": _("Similar to %(title)s"),
         "looks_like": _("Looks like %(title)s"),
+        "goes_with_look": _("Goes with the look of %(title)s"),
         "linked": _("Goes with %(title)s"),
     }
 )
@@ -39,6 +40,7 @@ WITHOUT_A_TITLE: Mapping[str, Any] = MappingProxyType(
         "because_viewed": _("Because of what you looked at"),
         "similar_to": _("You may also like"),
         "looks_like": _("Looks similar"),
+        "goes_with_look": _("Goes with the look"),
         "linked": _("Goes well with it"),
     }
 )
@@ -59,6 +61,7 @@ ABOUT_A_BRAND: Mapping[str, Any] = MappingProxyType(
 PLAIN: Mapping[str, Any] = MappingProxyType(
     {
         "taste": _("Picked for you"),
+        "looks_like_photo": _("Looks like your photo"),
         "popular": _("Popular right now"),
         "trending": _("Trending now"),
         "converting": _("Often chosen by those who look at it"),

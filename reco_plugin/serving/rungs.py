@@ -12,12 +12,14 @@ from reco_plugin.ranking.caps import Caps
 from reco_plugin.retrieval import (
     KINDS,
     SOURCES,
+    Answers,
     Lookup,
     Nearest,
     Neighbours,
     Query,
     Source,
 )
+from reco_plugin.retrieval.base import Following
 from reco_plugin.retrieval.taste import by_taste
 from reco_plugin.serving.arranging import Arranging, Wanted
 from reco_plugin.serving.asking import Ask
@@ -99,6 +101,9 @@ class Rungs:
         if lookups and not usable:
             raise NothingToGoBy("no run is live")
         answers = reader.answer(usable, ahead=is_sparing(name))
+        further = self._following(source, query, answers)
+        if further:
+            answers = {**answers, **reader.answer(further, ahead=True)}
         candidates = source.candidates(query, answers)
         if not candidates:
             raise NothingToGoBy("nothing found" if lookups else self._queries.why(name, query))
@@ -107,6 +112,19 @@ class Rungs:
         run = reader.run_of(usable[0]) if usable else None
         self._runs[source.name] = run.run if run else None
         return self._by_taste(source, query, candidates)
+
+    def following(self, name: str) -> tuple[Lookup, ...]:
+        """What this source wants read once the answers to `lookups` are known, which are read no more."""
+        if not isinstance(SOURCES[name], Following):
+            return ()
+        answers = self.shared.reader().answer(self.lookups(name), ahead=True)
+        return self._following(SOURCES[name], self._queries.of(name), answers)
+
+    def _following(self, source: Source, query: Query, answers: Answers) -> tuple[Lookup, ...]:
+        if not isinstance(source, Following):
+            return ()
+        reader = self.shared.reader()
+        return tuple(one for one in source.following(query, answers) if reader.can(one))
 
     def settings(self, name: str) -> Mapping[str, str]:
         """What the store wants set while this source reads, as far as that is known without reading."""
@@ -354,7 +372,8 @@ class Rungs:
 
 def is_sparing(name: str) -> bool:
     """A blend of many lookups makes do with the neighbours that were worked out ahead."""
-    return SOURCES[name].rung is Rung.PERSONAL
+    source = SOURCES[name]
+    return getattr(source, "is_sparing", source.rung is Rung.PERSONAL)
 
 
 def store_settings(shared: Shared, of: str) -> Mapping[str, str]:

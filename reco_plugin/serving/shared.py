@@ -59,7 +59,8 @@ class Shared:
     """May anything that shares this go by the shopper's taste? Where nothing does, the past is read
     without vectors; whoever wants them after all reads it once more."""
     broken: dict[str, Exception] = field(default_factory=dict)
-    """What could not be read for this page, and why: 'runs', 'past', 'facts', 'vectors', 'shown', 'live'."""
+    """What could not be read for this page, and why: 'runs', 'past', 'facts', 'vectors', 'looks',
+    'shown', 'live'."""
     random: random.Random = field(default_factory=random.Random)
     _reader: Reader | None = None
     _vector: Floats | None = None
@@ -68,8 +69,9 @@ class Shared:
     _interests: tuple[tuple[str, str], ...] | None = None
     _facts: dict[Key, ItemFacts] = field(default_factory=dict)
     _no_facts: set[Key] = field(default_factory=set)
-    _vectors: dict[Key, Floats] = field(default_factory=dict)
-    _no_vectors: set[Key] = field(default_factory=set)
+    _vectors: dict[str, dict[Key, Floats]] = field(default_factory=dict)
+    """By kind of run, and product."""
+    _no_vectors: dict[str, set[Key]] = field(default_factory=dict)
     _shown: dict[Key, int] = field(default_factory=dict)
 
     @property
@@ -212,13 +214,22 @@ class Shared:
         return key in self._facts or key in self._no_facts
 
     def vectors(self, keys: Iterable[Key]) -> Mapping[Key, Floats]:
-        """The live run's vectors of `keys`; none where the store lends none."""
+        """The live personal run's vectors of `keys`; none where the store lends none."""
+        return self._lent("personal", keys, "vectors")
+
+    def looks(self, keys: Iterable[Key]) -> Mapping[Key, Floats]:
+        """The live visual run's unit vectors of those of `keys` that have a picture."""
+        return self._lent("visual", keys, "looks")
+
+    def _lent(self, of: str, keys: Iterable[Key], what: str) -> Mapping[Key, Floats]:
         reader = self.reader()
-        known, unknown = self._vectors, self._no_vectors
+        known = self._vectors.setdefault(of, {})
+        unknown = self._no_vectors.setdefault(of, set())
         missing = [key for key in keys if key not in known and key not in unknown]
-        if missing and reader.personal is not None and isinstance(reader.store, Lending):
-            self.check("vectors")
-            found = reader.store.vectors_of(reader.personal.handle, missing)
+        run, store = reader.runs.get(of), reader.stores.get(of)
+        if missing and run is not None and isinstance(store, Lending):
+            self.check(what)
+            found = store.vectors_of(run.handle, missing)
             known |= found
             unknown.update(key for key in missing if key not in found)
         return known

@@ -18,7 +18,15 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from reco_plugin.retrieval.base import Answers, Lookup, Neighbours, Query, Related, Source
+from reco_plugin.retrieval.base import (
+    Answers,
+    Following,
+    Lookup,
+    Neighbours,
+    Query,
+    Related,
+    Source,
+)
 from reco_plugin.stores.base import PastEvent, Scored
 from reco_plugin.types import EventKind, Key, Rung
 
@@ -88,6 +96,7 @@ class SourceConformance:
         "because_viewed",
         "similar_to",
         "looks_like",
+        "goes_with_look",
         "linked",
     )
     """Words of reasons that name a product."""
@@ -95,6 +104,12 @@ class SourceConformance:
     def ask(self, query: Query, answers: Answers | None = None) -> list[Any]:
         told = answer_all(self.source.lookups(query)) if answers is None else answers
         return self.source.candidates(query, told)
+
+    def further(self, query: Query, answers: Answers) -> tuple[Lookup, ...]:
+        """What it looks up in a second go, if it is one that does."""
+        if not isinstance(self.source, Following):
+            return ()
+        return self.source.following(query, answers)
 
     def test_has_a_name_and_a_rung(self) -> None:
         assert self.source.name
@@ -124,6 +139,21 @@ class SourceConformance:
         assert self.source.lookups(without) == lookups
         answers = answer_all(lookups)
         assert self.source.candidates(without, answers) == self.source.candidates(query, answers)
+
+    @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+    def test_a_second_go_is_stated_the_same_and_is_of_use(self, share: float) -> None:
+        query = self._telling()
+        asked = self.source.lookups(query)
+        first = [one for at, one in enumerate(asked) if at >= len(asked) * (1 - share)]
+        answers = answer_all(first)
+        further = self.further(query, answers)
+        assert self.further(query, answers) == further
+        assert len(set(further)) == len(further) <= MOST_LOOKUPS
+        assert not set(further) & set(answers)
+        told = {**answers, **answer_all(further, seed=3)}
+        known = {scored.key for answer in told.values() for scored in answer}
+        known |= {event.key for event in (*query.events, *query.bought)}
+        assert {candidate.key for candidate in self.ask(query, told)} <= known
 
     def test_an_empty_query(self) -> None:
         query = Query()

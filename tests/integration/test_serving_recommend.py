@@ -433,7 +433,7 @@ def test_bad_arguments_never_raise(shop, options):
 
 def test_errors_show_in_development(settings):
     settings.RECO_DEBUG_RAISE = True
-    with pytest.raises(ValueError, match="choose from personal, similar, bought_together"):
+    with pytest.raises(ValueError, match="choose from personal, similar, visually_similar"):
         recommend("tastiest")
 
 

@@ -9,7 +9,7 @@ import servingshop as ss
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from reco_plugin.models import ActiveRun, Placement
+from reco_plugin.models import ActiveRun, Placement, Related, Run, RunStatus
 from reco_plugin.retrieval import Nearest, Neighbours
 from reco_plugin.serving import plan, pointers, recommend, spots
 from reco_plugin.serving.asking import circumstances
@@ -154,3 +154,158 @@ def test_what_is_known_to_behave_alike_comes_first(shop):
     looks.publish(shop, by_remainder(shop), lists=10)
     slate = recommend("similar", product=shop.products[9], limit=4)
     assert set(shop.numbers(slate)) == {7, 8, 10, 11}
+
+
+# --- shop the look -------------------------------------------------------------------------------
+
+SHIRTS, TROUSERS, SHOES = range(8), range(8, 16), range(16, 24)
+
+
+@pytest.fixture
+def dressed(shop) -> ss.Shop:
+    """Shirts, trousers and shoes. Of each, the first is of the first style, and so on, all the way round."""
+    for number, product in enumerate(shop.products):
+        shelf = ("Shirts", "Trousers", "Shoes")[number // 8]
+        gender = "male" if number in (12, 20) else "female"
+        ss.item(product, categories=[shelf], attributes={"gender": gender})
+    looks.publish(shop, {number: 0.2 * (number % 8) for number in range(24)}, lists=20)
+    return shop
+
+
+def bought_with(shop: ss.Shop, *pairs: tuple[int, list[int]]) -> Run:
+    run = Run.objects.create(kind="behaviour", trainer="together", status=RunStatus.PUBLISHED)
+    for number, others in pairs:
+        Related.objects.create(
+            run=run,
+            relation="bought_together",
+            product=shop.products[number],
+            keys=[str(shop.products[other].pk) for other in others],
+            scores=[1.0 - 0.05 * place for place in range(len(others))],
+        )
+    ss.activate(run)
+    pointers.forget()
+    return run
+
+
+def test_a_look_is_of_other_categories_and_matches(dressed):
+    """3 is a shirt itself, 20 is for men, and of all the trousers 15 suit the shirt least."""
+    bought_with(dressed, (0, [15, 3, 9, 14, 8, 20, 17, 16]))
+    slate = recommend("shop_the_look", product=dressed.products[0], limit=8)
+    assert dressed.numbers(slate) == [9, 8, 14, 16, 17]
+    assert {item.reason for item in slate} == {f"goes_with_look:{dressed.products[0].pk}"}
+    assert [item.score for item in slate] == sorted((item.score for item in slate), reverse=True)
+
+
+def test_where_nobody_bought_anything_with_it_its_twins_speak(dressed):
+    bought_with(dressed, (1, [9, 17, 2]))
+    slate = recommend("shop_the_look", product=dressed.products[0], limit=4)
+    assert set(dressed.numbers(slate)) == {9, 17}
+    assert {item.reason for item in slate} == {f"goes_with_look:{dressed.products[0].pk}"}
+
+
+def test_in_a_cart_no_category_comes_again(dressed):
+    bought_with(dressed, (0, [8, 9, 16, 17, 1]), (16, [0, 1, 9, 10]))
+    cart = [dressed.products[0], dressed.products[16]]
+    slate = recommend("shop_the_look", cart=cart, limit=8)
+    assert set(dressed.numbers(slate)) <= {*TROUSERS}
+    assert {8, 9} <= set(dressed.numbers(slate))
+
+
+@pytest.mark.parametrize("missing", ["the picture of the page's product", "all others' pictures"])
+def test_nothing_is_said_to_match_unseen(shop, missing):
+    for number, product in enumerate(shop.products):
+        ss.item(product, categories=["Shirts" if number < 8 else "Trousers"])
+    seen = range(1, 24) if missing.startswith("the") else range(8)
+    looks.publish(shop, {number: 0.2 * (number % 8) for number in seen}, lists=5)
+    bought_with(shop, (0, [8, 9, 10]))
+    assert not recommend("shop_the_look", product=shop.products[0])
+
+
+def test_the_guards_of_a_placement_hold_for_a_look_too(dressed):
+    bought_with(dressed, (0, [8, 9, 16, 17]))
+    Placement.objects.create(
+        slug="shoes",
+        kinds=[{"kind": "shop_the_look"}],
+        filters=[{"field": "category", "op": "is", "value": "Shoes"}],
+        fallback=[],
+    )
+    slate = recommend("shoes", product=dressed.products[0])
+    assert set(dressed.numbers(slate)) == {16, 17}
+
+
+# --- what it costs -------------------------------------------------------------------------------
+
+counted = pytest.mark.skipif(
+    "connection.vendor != 'postgresql'", reason="counts what pgvector reads"
+)
+FOUR = ("product_together", "product_similar", "product_also_viewed", "product_recent")
+
+
+@pytest.fixture
+def page_of():
+    """The statements that a page of a larger shop reads with, the second time it is asked for, and what
+    it shows."""
+    count, shelf = 120, 40
+    made = ss.Shop(products=ss.products(count))
+    ss.publish(made)
+    made.run.config = {**made.run.config, "neighbours": {"depth": 50}}
+    made.run.save()
+    looks.work_out(made, made.run, range(count), ss.vectors(made.products).item_vectors, 50)
+    ss.rank(made, {"": list(range(count))})
+    for number, product in enumerate(made.products):
+        ss.item(product, categories=[("Shirts", "Trousers", "Shoes")[number // shelf]])
+    looks.publish(made, {number: 0.04 * (number % shelf) for number in range(count)}, lists=50)
+    run = bought_with(made, (20, [45, 46, 60, 61, 90, 91, 92, 95]))
+    Related.objects.create(
+        run=run,
+        relation="viewed_viewed",
+        product=made.products[20],
+        keys=[str(made.products[other].pk) for other in range(1, 12)],
+        scores=[1.0] * 11,
+    )
+    made.viewed(38, 39)
+
+    def read(*names: str, number: int = 20) -> tuple[list[str], dict[str, list[int]]]:
+        of = {"names": names} if names else {"page": "product"}
+        for _ in range(2):
+            with CaptureQueriesContext(connection) as captured:
+                page = plan(
+                    ss.request(),
+                    **of,
+                    shopper=made.shopper,
+                    product=made.products[number],
+                    record=False,
+                )
+        return reading(captured), {name: made.numbers(slate) for name, slate in page.items()}
+
+    return read
+
+
+@counted
+def test_a_page_without_pictures_reads_no_more_than_before(page_of):
+    ActiveRun.objects.filter(kind="visual").delete()
+    pointers.forget()
+    before, _ = page_of(*FOUR)
+    whole, found = page_of()
+    assert len(whole) == len(before) <= 8, "\n".join(before)
+    assert not found["product_look"]
+    assert not found["product_looks_alike"]
+
+
+@counted
+def test_a_page_with_pictures_reads_once_more_for_the_look(page_of):
+    before, _ = page_of(*FOUR)
+    alike, found = page_of(*FOUR, "product_looks_alike")
+    assert found["product_looks_alike"]
+    assert len(alike) == len(before), alike
+    whole, found = page_of()
+    assert all(found.values()), found
+    assert len(whole) == len(before) + 1, whole
+
+
+@counted
+def test_the_second_go_is_one_statement_for_products_nobody_bought_anything_with(page_of):
+    first, _ = page_of("product_look", number=20)
+    second, found = page_of("product_look", number=21)
+    assert found["product_look"]
+    assert len(second) == len(first) + 1

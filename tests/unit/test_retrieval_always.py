@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reco_plugin.retrieval import SOURCES, Newest, Query, Ranked, Related
+from reco_plugin.retrieval.base import Following
 from reco_plugin.retrieval.events import TURNED_DOWN, WANTED, turned_down
 from reco_plugin.serving.reasons import names
 from reco_plugin.stores.base import PastEvent, Scored
@@ -69,6 +70,8 @@ def test_every_source(name, query, data):
     lookups = source.lookups(query)
     assert len(lookups) == len(set(lookups)) <= MOST_LOOKUPS
     answers = answers_of(data, lookups)
+    if isinstance(source, Following):
+        answers |= answers_of(data, source.following(query, answers))
     offered = source.candidates(query, answers)
     keys = [candidate.key for candidate in offered]
     assert len(keys) == len(set(keys))
