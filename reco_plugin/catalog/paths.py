@@ -50,11 +50,11 @@ def field_of(model: type[models.Model], name: str) -> models.Field[Any, Any] | N
 
 def is_relation(model: type[models.Model], name: str) -> bool:
     """Does the attribute `name` lead to other rows, from here or from there?"""
-    return any(
-        name == (each.get_accessor_name() if each.auto_created and not each.concrete else each.name)
-        for each in model._meta.get_fields()
-        if each.is_relation
-    )
+    fields: list[Any] = [each for each in model._meta.get_fields() if each.is_relation]
+    return name in {
+        each.get_accessor_name() if each.auto_created and not each.concrete else each.name
+        for each in fields
+    }
 
 
 def first_text(instance: models.Model, names: tuple[str, ...]) -> str:

@@ -53,7 +53,7 @@ class Opener:
         told = json.dumps(asdict(self._limits))
         return subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [interpreter, "-P", "-m", opener.__name__, told, str(self._size)],
-            stdin=stdin,
+            stdin=stdin.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             env=environment(1),

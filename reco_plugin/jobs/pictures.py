@@ -84,9 +84,13 @@ def work(work: Work) -> dict[str, Any]:
 
 
 def look_at_pictures(
-    site: int = 1, *, progress: Progress | None = None, fence: Any = lambda: None
+    site: int = 1,
+    keys: Sequence[Any] | None = None,
+    *,
+    progress: Progress | None = None,
+    fence: Any = lambda: None,
 ) -> PictureReport:
-    """Bring the Picture rows of `site` in line with what its products show.
+    """Bring the Picture rows of `site` in line with what its products show, or those in `keys`.
 
     Every batch stands by itself: what was broken off is simply done again. Raises EncoderUnavailable
     where pictures cannot be opened at all.
@@ -95,7 +99,7 @@ def look_at_pictures(
     total = _items().filter(site=site).count() if progress else 0
     with ExitStack() as stack:
         looker = _Looker(stack, site, report)
-        for batch in _products(catalog, site):
+        for batch in _products(catalog, site, keys):
             looker.look_at(catalog, batch, fence)
             if progress:
                 progress("pictures", report.products, max(total, report.products))
@@ -119,7 +123,7 @@ class _Looker:
             (row.product_id, row.name): row for row in pictures().filter(product__in=list(shown))
         }
         rows = [
-            (known.pop((key, source.key), None) or self._new(key, source), source, position)
+            (self._row(known, key, source), source, position)
             for key, found in shown.items()
             for position, source in enumerate(found)
         ]
@@ -140,7 +144,9 @@ class _Looker:
                 self._report.failed += 1
                 self._report.note(f"{product.pk}: {logs.kept(error)}")
 
-    def _new(self, key: Any, source: Source) -> Picture:
+    def _row(self, known: dict[Any, Picture], key: Any, source: Source) -> Picture:
+        if (key, source.key) in known:
+            return known.pop((key, source.key))
         return Picture(site=self._site, product_id=key, name=source.key)
 
     def _looked(self, rows: Sequence[tuple[Picture, Source, int]]) -> list[Picture]:
@@ -151,7 +157,7 @@ class _Looker:
         due = [(row, source) for row, source, _ in rows if is_due(row, source, self._now)]
         self._report.unchanged += len(rows) - len(due)
         self._open(due)
-        return [row for row, _, _ in rows if row.pk is None or _content(row) != before[id(row)]]
+        return [row for row, _, _ in rows if _is_new(row) or _content(row) != before[id(row)]]
 
     def _open(self, due: Sequence[tuple[Picture, Source]]) -> None:
         seen: dict[int, Seen] = {}
@@ -180,7 +186,7 @@ class _Looker:
             row.reason = row.words = ""
 
     def _judge(self, row: Picture, found: Seen, opened: Any) -> None:
-        if row.pk is None:
+        if _is_new(row):
             self._report.added += 1
         elif found.digest and not _is_as_it_was(row, found):
             self._report.changed += 1
@@ -195,13 +201,18 @@ class _Looker:
             row.looked_at = self._now
 
     def _keep(self, rows: Sequence[Picture], gone: Sequence[int]) -> None:
-        new = [row for row in rows if row.pk is None]
+        new = [row for row in rows if _is_new(row)]
+        known = [row for row in rows if not _is_new(row)]
         pictures().bulk_create(
             new, update_conflicts=True, unique_fields=["product", "name"], update_fields=FIELDS
         )
-        pictures().bulk_update([row for row in rows if row.pk is not None], FIELDS)
+        pictures().bulk_update(known, FIELDS)
         if gone:
             self._report.removed += pictures().filter(pk__in=gone).delete()[0]
+
+
+def _is_new(row: Picture) -> bool:
+    return row._state.adding
 
 
 def _is_as_it_was(row: Picture, found: Seen) -> bool:
@@ -211,9 +222,11 @@ def _is_as_it_was(row: Picture, found: Seen) -> bool:
 # --- rows -----------------------------------------------------------------------------------------
 
 
-def _products(catalog: Catalog, site: int) -> Iterator[list[Any]]:
+def _products(catalog: Catalog, site: int, keys: Sequence[Any] | None) -> Iterator[list[Any]]:
     """By their keys, a batch a statement: reading pictures takes too long to keep a cursor open."""
     products = with_pictures(catalog, catalog.products_of(site)).order_by("pk")
+    if keys is not None:
+        products = products.filter(pk__in=keys)
     batch = list(products[:BATCH])
     while batch:
         yield batch
