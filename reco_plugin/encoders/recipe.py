@@ -28,9 +28,9 @@ class Recipe:
     """Pixels of each side in the last epochs and ever after."""
     first_size: int = 64
     """The same in the first epochs, which are many times cheaper."""
-    epochs: int = 60
+    epochs: int = 30
     batch: int = 64
-    learning_rate: float = 0.1
+    learning_rate: float = 0.08
     """Of a batch of 64 with momentum 0.9, at the height of the cycle."""
     body_rate: float = 0.2
     """What the body's rate is multiplied by when it starts from learnt weights."""
@@ -41,8 +41,13 @@ class Recipe:
     """Of cosines before the softmax."""
     block: int = 64
     """Most numbers that tell the classes of one attribute apart."""
+    others: float = 0.4
+    """Weight of the loss of each attribute but the first, whose weight is 1."""
     first_share: float = 0.5
-    """Share of the first attribute in the similarity of two pictures; the others divide the rest."""
+    """Share of the first attribute in the similarity of two pictures, while it learns; the others divide the
+    rest. In the end the shares are those that find best on the hold-out."""
+    together: int = 3
+    """So many attributes, the most important, are wanted to agree all at once."""
     contrast: float = 0.5
     """Weight of the loss that pulls together what agrees or is bought together; 0 leaves it out."""
     temperature: float = 0.1
@@ -72,12 +77,12 @@ class Recipe:
         for name in ("size", "first_size"):
             require(getattr(self, name) >= 32, f"{name} must be at least 32 pixels.")
         require(self.batch >= 2, "batch must be at least 2.")
-        for name in ("epochs", "block", "validate_every", "gallery"):
+        for name in ("epochs", "block", "validate_every", "gallery", "together"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1.")
         for name in ("learning_rate", "body_rate", "scale", "temperature"):
             value = getattr(self, name)
             require(0 < value < math.inf, f"{name} must be a positive, finite number.")
-        for name in ("weight_decay", "contrast", "patience", "light"):
+        for name in ("weight_decay", "contrast", "patience", "others"):
             require(getattr(self, name) >= 0, f"{name} must not be negative.")
         for name in ("smoothing", "average", "erase", "light"):
             require(0 <= getattr(self, name) < 1, f"{name} must be from 0 up to below 1.")

@@ -30,7 +30,13 @@ from reco_plugin.encoders.network import Network
 from reco_plugin.encoders.recipe import Recipe
 from reco_plugin.encoders.resnet import normalised
 from reco_plugin.encoders.torches import Tensor, torch
-from reco_plugin.encoders.weights import Block, Weights
+from reco_plugin.encoders.weights import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Block,
+    Weights,
+    embedding,
+)
 from reco_plugin.exceptions import NotEnoughData, TrainingFailed
 from reco_plugin.types import Floats, Ints
 
@@ -241,11 +247,15 @@ def _run(work: _Work) -> Trained:
     """Train; the look of the best score wins. Raises _Diverged."""
     lesson, taught = work.lesson, work.lesson.recipe
     judge = judging.Judge.of(
-        lesson.held, lesson.products, lesson.labels, most=taught.gallery, seed=lesson.seed
+        lesson.held,
+        lesson.products,
+        lesson.labels,
+        most=taught.gallery,
+        seed=lesson.seed,
+        together=taught.together,
     )
     state = _beginning(work)
-    before = state.before or _before(work, judge)
-    state.before = before
+    state.before = state.before or _before(work, judge)
     for epoch in range(state.epoch + 1, taught.epochs + 1):
         if state.exhausted(taught.patience):
             break
@@ -255,7 +265,7 @@ def _run(work: _Work) -> Trained:
         state.epoch = epoch
         if work.checkpoint is not None:
             resuming.save(work.checkpoint, state, _mark(work))
-    return _trained(work, state, before)
+    return _trained(work, state, judge)
 
 
 def _beginning(work: _Work) -> resuming.State:
@@ -358,10 +368,9 @@ def _loss(work: _Work, net: Any, parts: list[Tensor], rows: Any) -> Tensor:
         for name, codes in lesson.labels.items()
     }
     each = losses.classification(net.logits(parts), labels, smoothing=taught.smoothing)
-    shares = {block.name: block.share for block in net.blocks}
-    total = sum(
-        (loss * shares[name] for name, loss in each.items()), torch.zeros((), device=work.device)
-    )
+    total = torch.zeros((), device=work.device)
+    for at, loss in enumerate(each.values()):
+        total = total + loss * (1.0 if at == 0 else taught.others)
     if not taught.contrast and lesson.labels:
         return total
     products = lesson.products[rows]
@@ -387,7 +396,7 @@ def _look(
     state.keep_if_best(epoch, figures["score"])
 
 
-def _encode(work: _Work, net: Any, rows: Any, size: int, mean: Any = None) -> Floats:
+def _encode(work: _Work, net: Any, rows: Any, size: int) -> Floats:
     """Embeddings of some pictures, without augmentation."""
     found = []
     net.eval()
@@ -414,29 +423,29 @@ def _before(work: _Work, judge: judging.Judge) -> dict[str, float]:
 
 
 def _ready(pixels: Tensor) -> Tensor:
-    from reco_plugin.encoders.weights import IMAGENET_MEAN, IMAGENET_STD
-
     return normalised(pixels, IMAGENET_MEAN, IMAGENET_STD)
 
 
-def _trained(work: _Work, state: resuming.State, before: Mapping[str, float]) -> Trained:
+def _trained(work: _Work, state: resuming.State, judge: judging.Judge) -> Trained:
     taught = work.lesson.recipe
-    won = next(look for look in state.history if look["epoch"] == state.best_epoch)
+    network.put(state.averaged, state.best, taught.architecture)
+    vectors = _encode(work, state.averaged, judge.rows, taught.size)
     weights = Weights(
         architecture=taught.architecture,
         stem=state.network.stem,
         size=taught.size,
         arrays=state.best,
-        blocks=state.network.blocks,
+        blocks=judge.shares(vectors, state.network.blocks),
         classes=work.names,
         scale=taught.scale,
         flip=taught.flip,
         notes=tuple(work.notes),
     )
-    figures = {name: value for name, value in won.items() if name not in ("epoch", "size", "loss")}
+    again = embedding(vectors, weights.blocks)
+    before = {f"start {name}": value for name, value in state.before.items()}
     return Trained(
         weights=weights,
-        metrics={**figures, **{f"start {name}": value for name, value in before.items()}},
+        metrics={**judge.judged(again), **before},
         history=tuple(state.history),
         epochs=state.best_epoch,
         held=work.lesson.held,
