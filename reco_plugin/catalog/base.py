@@ -316,6 +316,11 @@ class Catalog:
         if path := self._path("gallery"):
             yield from gallery(product, path)
 
+    def shows_pictures(self) -> bool:
+        """Does the shop say, or did we find, where a product's pictures are?"""
+        is_own = type(self).get_pictures is not Catalog.get_pictures
+        return is_own or bool(self._path("image") or self._path("gallery"))
+
     def picture_relations(self) -> list[str]:
         """Relations that `get_pictures` follows, to be read in bulk."""
         names = {self._path(subject).partition(".")[0] for subject in ("image", "gallery")}

@@ -127,6 +127,20 @@ def _is_listed(host: str, port: int, hosts: Iterable[str]) -> bool:
     return False
 
 
+def bad_host(entry: str) -> str:
+    """What is wrong with an entry of RECO_IMAGE_HOSTS, or ''."""
+    name, _, port = entry.partition(":")
+    try:
+        host = _ascii(name)
+    except ValueError:
+        return "is no name of a host"
+    if re.fullmatch(r"[0-9.]+", host):
+        return "is an address, not a name"
+    if port and not (port.isdecimal() and 0 < int(port) < 65_536):
+        return "names no port"
+    return "" if "." in host else "is a name within a network, not of the internet"
+
+
 def _resolved(target: Target) -> list[str]:
     """Its addresses, when all of them are public. Raises NoPicture."""
     try:

@@ -12,6 +12,9 @@
 | reco.E008 | RECO_TRAINER is unknown or RECO_TRAINER_CONFIG does not suit it |
 | reco.E009 | eligible() of the catalogue raises, or gives back no queryset that can be narrowed |
 | reco.E010 | RECO_INTERVALS or RECO_TIME_LIMITS name an unknown job, or no number of seconds |
+| reco.E011 | RECO_ENCODER is unknown, or RECO_ENCODER_CONFIG or RECO_ENCODER_DEVICE do not suit it |
+| reco.E012 | RECO_ENCODER_SHA256 is no SHA-256, or is missing for a file that needs it |
+| reco.E013 | RECO_IMAGE_HOSTS names no host, or RECO_IMAGE_FORMATS a format that cannot be opened |
 | reco.W001 | a RECO_* setting is unknown |
 | reco.W002 | LightFM is not installed |
 | reco.W003 | RecoMiddleware is missing |
@@ -31,6 +34,10 @@
 | reco.W017 | RECO_ARTEFACT_DIR is relative (`check --deploy`) |
 | reco.W018 | no template engine has the request context processor |
 | reco.W019 | a placement in the database cannot be used, and why (`check --database`) |
+| reco.W020 | products have pictures, but the extra `images` is not installed |
+| reco.W021 | the encoder has no weights to start from (also `check --database`) |
+| reco.W022 | RECO_PHOTO_SEARCH is on, but no photo can be answered (also `check --database`) |
+| reco.W023 | pictures are in quarantine, or lie on hosts that are not allowed (`check --database`) |
 """
 
 from reco_plugin.checks.database import extension, postgresql
@@ -41,6 +48,15 @@ from reco_plugin.checks.host import (
     store,
     templates,
     urls,
+)
+from reco_plugin.checks.pictures import (
+    encoder,
+    encoder_runs,
+    images_extra,
+    photo_search,
+    picture_settings,
+    quarantined_pictures,
+    start_weights,
 )
 from reco_plugin.checks.placements import usable_placements
 from reco_plugin.checks.shop import catalog, eligible, orders, product_model
@@ -54,15 +70,22 @@ __all__ = [
     "celery_beat",
     "celery_tasks",
     "eligible",
+    "encoder",
+    "encoder_runs",
     "extension",
     "hooks",
+    "images_extra",
     "middleware",
     "orders",
+    "photo_search",
+    "picture_settings",
     "postgresql",
     "product_model",
+    "quarantined_pictures",
     "schedule",
     "setting_values",
     "shared_cache",
+    "start_weights",
     "store",
     "templates",
     "trainer",

@@ -12,7 +12,8 @@ from django.core import checks as django_checks
 from reco_plugin import backends, checks
 from reco_plugin.beat import BEAT_SCHEDULE
 from reco_plugin.catalog import Catalog, OrderMapping
-from reco_plugin.checks import database, host, placements, values
+from reco_plugin.checks import database, host, pictures, placements, values
+from reco_plugin.encoders import decoding, onnx, torches
 from reco_plugin.exceptions import StoreError
 from reco_plugin.models import Placement
 from reco_plugin.stores.pgvector import requirements
@@ -596,6 +597,111 @@ def test_w019_a_placement_that_cannot_be_used(monkeypatch):
     assert "'attic' of site 2 cannot be used, and nothing is shown: kinds has 'similar'" in own.msg
     assert "reco_placements import" in str(own.hint)
     assert checks.usable_placements(databases=[]) == []
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("RECO_ENCODER", "resnet19", "Did you mean 'resnet18'"),
+        ("RECO_ENCODER", "nowhere.Kind", "no module 'nowhere'"),
+        ("RECO_ENCODER", "testapp.models.Product", "testapp.models.Product"),
+        ("RECO_ENCODER_CONFIG", {"sise": 64}, "sise"),
+        ("RECO_ENCODER_DEVICE", "toaster", "toaster"),
+    ],
+)
+def test_e011_encoder(settings, setting, value, words):
+    setattr(settings, setting, value)
+    (message,) = checks.encoder()
+    assert message.id == "reco.E011"
+    assert words in message.msg
+
+
+def test_e011_without_an_encoder_nothing_is_asked(settings):
+    settings.RECO_ENCODER, settings.RECO_ENCODER_DEVICE = "", "toaster"
+    assert checks.encoder() == []
+
+
+def test_e012_a_sum_that_is_none_or_is_missing(settings, tmp_path):
+    settings.RECO_ENCODER_SHA256 = "12ab"
+    assert ids(checks.start_weights()) == ["reco.E012"]
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"")
+    settings.RECO_ENCODER_WEIGHTS, settings.RECO_ENCODER_SHA256 = str(weights), ""
+    (message,) = checks.start_weights()
+    assert message.id == "reco.E012"
+    assert "RECO_ENCODER_SHA256" in message.msg
+    settings.RECO_ENCODER_SHA256 = "0" * 64
+    assert checks.start_weights() == []
+
+
+def test_w021_a_file_of_weights_that_is_not_there(settings, tmp_path):
+    settings.RECO_ENCODER_WEIGHTS = str(tmp_path / "weights.npz")
+    (message,) = checks.start_weights()
+    assert message.id == "reco.W021"
+    assert "weights.npz" in message.msg
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["https://pictures.example", "*.example.com", "127.0.0.1", "localhost", "a b.example",
+     "pictures.example:https", ""],
+)  # fmt: skip
+def test_e013_hosts_that_are_none(settings, host):
+    settings.RECO_IMAGE_HOSTS = ["pictures.example.com", "other.example:8443", host]
+    (message,) = checks.picture_settings()
+    assert message.id == "reco.E013"
+    assert repr(host) in message.msg
+
+
+def test_e013_formats_that_pillow_cannot_open(settings):
+    pytest.importorskip("PIL")
+    settings.RECO_IMAGE_FORMATS = ["JPEG", "HOLOGRAM"]
+    (message,) = checks.picture_settings()
+    assert message.id == "reco.E013"
+    assert "HOLOGRAM" in message.msg
+    settings.RECO_IMAGE_FORMATS = []
+    assert ids(checks.picture_settings()) == ["reco.E013"]
+
+
+class WithPictures(Catalog):
+    image = "label"
+
+
+def test_w020_pictures_that_nothing_looks_at(settings, monkeypatch):
+    monkeypatch.setattr(decoding, "is_installed", lambda: False)
+    monkeypatch.setattr(torches, "is_installed", lambda: False)
+    assert checks.images_extra() == []  # this shop has no pictures
+    monkeypatch.setattr(backends, "catalog", WithPictures)
+    (message,) = checks.images_extra()
+    assert message.id == "reco.W020"
+    assert "Pillow and torchvision" in message.msg
+    assert "[images]" in str(message.hint)
+    monkeypatch.setattr(decoding, "is_installed", lambda: True)
+    assert "torchvision" in checks.images_extra()[0].msg
+    settings.RECO_ENCODER = ""
+    assert checks.images_extra() == []
+
+
+def test_w022_photos_that_nobody_answers(settings, monkeypatch):
+    assert checks.photo_search() == []
+    settings.RECO_PHOTO_SEARCH = True
+    monkeypatch.setattr(onnx, "is_installed", lambda: False)
+    (message,) = checks.photo_search()
+    assert message.id == "reco.W022"
+    assert "onnxruntime" in message.msg
+    settings.RECO_ENCODER = ""
+    (message,) = checks.photo_search()
+    assert "RECO_ENCODER is empty" in message.msg
+
+
+def test_w023_and_the_runs_are_asked_for_with_the_database_only(monkeypatch):
+    for model in (pictures.Picture, pictures.Run):
+        monkeypatch.setattr(model, "objects", None)
+    assert checks.quarantined_pictures(databases=[]) == []
+    assert checks.encoder_runs(databases=[]) == []
 
 
 def test_every_id_is_documented_and_tested():
