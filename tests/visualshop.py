@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from testapp.models import Product
 
 from reco_plugin import backends
+from reco_plugin.management.contact_sheet import png
 from reco_plugin.models import ActiveRun, Item, Picture, PictureState, Run, RunStatus
 from reco_plugin.stores.base import Handle, Vectors
 from reco_plugin.types import Floats, id_map
 
-PIXEL = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
-    "0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
-)
-"""A red PNG of one pixel."""
+RED = png(np.full((9, 9, 3), (200, 30, 30), dtype=np.uint8))
+"""A red PNG."""
 
 
 def products(count: int) -> list[Product]:
@@ -64,10 +61,3 @@ def picture(of: Product, content: str = "", **changes: Any) -> Picture:
     values: dict[str, Any] = {"name": f"{of.label}.png", "state": PictureState.READABLE, **changes}
     digest = content.ljust(64, "0") if content else of.pk.hex.ljust(64, "f")
     return Picture.objects.create(product_id=of.pk, content_hash=digest, **values)
-
-
-def saved(folder: Path, name: str = "red.png", content: bytes = PIXEL) -> str:
-    """A file in the shop's media; returns its name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(content)
-    return name

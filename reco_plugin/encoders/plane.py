@@ -50,8 +50,8 @@ def _affinities(units: Floats) -> Floats:
     np.fill_diagonal(apart, np.inf)
     apart -= apart.min(axis=1, keepdims=True)
     wanted = np.log(min(PERPLEXITY, (len(units) - 1) / 2))
-    low = np.full(len(units), 1e-3, dtype=np.float32)
-    high = np.full(len(units), 1e6, dtype=np.float32)
+    low: Floats = np.full(len(units), 1e-3, dtype=np.float32)
+    high: Floats = np.full(len(units), 1e6, dtype=np.float32)
     for _ in range(BISECTIONS):
         sharpness = np.sqrt(low * high)
         too_wide = _entropy(_shares(apart, sharpness)) > wanted
