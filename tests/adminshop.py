@@ -26,6 +26,7 @@ VIEW = tuple(
         "placement",
         "manuallink",
         "suggestion",
+        "picture",
     )
 )
 

@@ -10,6 +10,7 @@ from reco_plugin.admin.items import ItemAdmin
 from reco_plugin.admin.job_logs import JobLogAdmin
 from reco_plugin.admin.jobs import JobAdmin
 from reco_plugin.admin.links import ManualLinkAdmin
+from reco_plugin.admin.pictures import PictureAdmin
 from reco_plugin.admin.placements import PlacementAdmin
 from reco_plugin.admin.runs import RunAdmin
 from reco_plugin.admin.suggestions import SuggestionAdmin
@@ -19,6 +20,7 @@ from reco_plugin.models import (
     Job,
     JobLog,
     ManualLink,
+    Picture,
     Placement,
     Run,
     Suggestion,
@@ -34,6 +36,7 @@ def register(site: admin.AdminSite) -> None:
     site.register(Item, ItemAdmin)
     site.register(Placement, PlacementAdmin)
     site.register(ManualLink, ManualLinkAdmin)
+    site.register(Picture, PictureAdmin)
     site.register(Suggestion, SuggestionAdmin)
 
 

@@ -22,6 +22,7 @@ SECTIONS = (
     ("reco_job_changelist", _("Jobs"), "job"),
     ("reco_placement_changelist", _("Placements"), "placement"),
     ("reco_manuallink_changelist", _("Links"), "manuallink"),
+    ("reco_picture_changelist", _("Pictures"), "picture"),
     ("reco_suggestion_changelist", _("Suggestions"), "suggestion"),
     ("reco_interaction_changelist", _("Interactions"), "interaction"),
     ("reco_item_changelist", _("Products"), "item"),

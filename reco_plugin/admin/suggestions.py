@@ -9,16 +9,14 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from reco_plugin import backends, clock, conf
-from reco_plugin.admin import figures, search
-from reco_plugin.admin.pages import ReadOnlyAdmin, permitted
-from reco_plugin.admin.paging import ShortPaginator
-from reco_plugin.admin.sites import SiteChangeList, SiteFilter, chosen
-from reco_plugin.admin.thumbnails import Thumbnail, thumbnails
+from reco_plugin.admin import figures
+from reco_plugin.admin.pages import permitted
+from reco_plugin.admin.product_rows import ProductRowsAdmin
+from reco_plugin.admin.sites import SiteFilter
 from reco_plugin.exceptions import NotApplied
 from reco_plugin.models import Suggestion
 
@@ -49,44 +47,14 @@ class StateFilter(admin.SimpleListFilter):
         return queryset if asked == "all" else queryset.filter(state=asked)
 
 
-class SuggestionList(SiteChangeList):
-    """Adds the products, in two statements for the page."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.result_list = list(self.result_list)
-        _show(self.result_list, request, self.model_admin.admin_site)
-
-
-class SuggestionAdmin(ReadOnlyAdmin):
+class SuggestionAdmin(ProductRowsAdmin):
     list_title = gettext_lazy("Suggestions for facts that are missing")
     list_display = ("product_name", "field", "value", "sure", "state_words", "decided")
-    list_display_links = ("product_name",)
     list_filter = (SiteFilter, StateFilter, "field")
     search_fields = ("value",)  # shows the box
-    search_help_text = gettext_lazy("A product's key, or part of its title")
     ordering = ("-confidence", "pk")
-    sortable_by = ()
-    paginator = ShortPaginator
-    list_max_show_all = 0
     actions = ("accept", "decline")
     fields = readonly_fields = ("product_name", "field", "value", "sure", "state_words", "decided")
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[SiteChangeList]:
-        return SuggestionList
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        found = super().get_object(request, object_id, from_field)
-        _show([found] if found else [], request, self.admin_site)
-        return found
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.replace("\x00", "").strip()
-        if not term:
-            return queryset, False
-        return queryset.filter(product__in=search.products(term, chosen(request))), False
 
     # --- deciding ---------------------------------------------------------------------------
 
@@ -150,14 +118,6 @@ class SuggestionAdmin(ReadOnlyAdmin):
 
     # --- columns ----------------------------------------------------------------------------
 
-    @admin.display(description=gettext_lazy("product"))
-    def product_name(self, row: Any) -> Any:
-        shown: Thumbnail = row.shown
-        return format_html(
-            '<span class="reco-product">{}<span>{}<br><small class="reco-quiet">{}</small></span></span>',
-            shown.img, shown.title, shown.category or row.product_id,
-        )  # fmt: skip
-
     @admin.display(description=gettext_lazy("confidence"))
     def sure(self, row: Suggestion) -> str:
         return figures.share(row.confidence, 0)
@@ -179,11 +139,3 @@ def _open(pk: int) -> Suggestion | None:
 
 def _told(error: Exception) -> str:
     return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
-
-
-def _show(rows: Any, request: HttpRequest, admin_site: admin.AdminSite) -> None:
-    """Give each row `shown`, its product."""
-    known = thumbnails((row.product_id for row in rows), request, admin_site)
-    for row in rows:
-        gone = Thumbnail(key=row.product_id, title=_("No longer in the shop"))
-        row.shown = known.get(row.product_id, gone)
