@@ -57,12 +57,12 @@ def read(catalogue: str, pictures: str, sides: Sequence[int], most: int = 0) -> 
     """All products that have a picture; `most` of them by chance, unless 0. Raises CannotRead."""
     from tqdm import tqdm
 
-    rows = _rows(_found(catalogue), most)
+    rows = _rows(located(catalogue), most)
     files = {row["id"]: at for at, row in enumerate(rows)}
     made = {side: np.full((len(rows), side, side, 3), 255, np.uint8) for side in sides}
     seen = np.zeros(len(rows), dtype=np.bool_)
     with (
-        tarfile.open(_found(pictures)) as archive,
+        tarfile.open(located(pictures)) as archive,
         tqdm(total=len(rows), desc="opening", disable=None, leave=False) as bar,
     ):
         for member in archive:
@@ -88,7 +88,8 @@ def planted(count: int, sides: Sequence[int], seed: int = 0) -> Fashion:
     return _of(rows, made, np.ones(count, dtype=np.bool_))
 
 
-def _found(name: str) -> Path:
+def located(name: str) -> Path:
+    """A path as it is, or else below the folder that BENCH_DATA names. Raises CannotRead."""
     places = [Path(name)]
     if folder := os.environ.get(FOLDER):
         places.append(Path(folder) / name)
