@@ -34,6 +34,8 @@ PAGES = {
     "/admin/reco/placement/": "view_placement",
     "/admin/reco/manuallink/": "view_manuallink",
     "/admin/reco/suggestion/": "view_suggestion",
+    "/admin/reco/picture/map/": "view_picture",
+    "/admin/reco/picture/duplicates/": "view_picture",
 }
 
 
