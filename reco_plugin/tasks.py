@@ -118,6 +118,9 @@ lists = _job("lists")
 behaviour = _job("behaviour")
 train = _job("train")
 score = _job("score")
+pictures = _job("pictures")
+fine_tune = _job("fine_tune")
+encode = _job("encode")
 catalogue_map = _job("catalogue_map")
 suggest = _job("suggest")
 evaluate = _job("evaluate")
@@ -136,6 +139,9 @@ JOBS = {
         behaviour,
         train,
         score,
+        pictures,
+        fine_tune,
+        encode,
         catalogue_map,
         suggest,
         evaluate,

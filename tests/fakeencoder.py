@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import numpy as np
 
 from reco_plugin.encoders.packing import Lesson
 from reco_plugin.encoders.registry import Told, Way
+from reco_plugin.encoders.sampling import held_out
 from reco_plugin.encoders.weights import Weights, load
 
 SIZE = 16
@@ -39,6 +41,8 @@ class Looking:
     def encode(self, pictures: Any) -> Any:
         if len(pictures) and tuple(pictures[0, 0, 0]) == (13, 13, 13):
             os.kill(os.getpid(), signal.SIGSEGV)
+        if len(pictures) and tuple(pictures[0, 0, 0]) == (14, 14, 14):
+            time.sleep(60)
         half = SIZE // 2
         quarters = [
             pictures[:, y : y + half, x : x + half].mean(axis=(1, 2))
@@ -70,7 +74,19 @@ class Colours:
             os.kill(os.getpid(), signal.SIGKILL)
         told("train", 1, 1)
         learnt = weights(way.seed, config.get("noise", 0.0))
-        return SimpleNamespace(weights=learnt, metrics={"pictures": len(lesson.pictures)}, notes=())
+        held = held_out(lesson.products, 0.2, way.seed)
+        metrics = {"score": 0.5, "start score": config.get("start", 0.1)}
+        return SimpleNamespace(weights=learnt, metrics=metrics, held=held, notes=())
+
+    def resized(self, pictures: Any, size: int) -> Any:
+        assert pictures.shape[1:] == (size, size, 3)
+        return pictures
+
+    def export(
+        self, weights: Weights, path: Path, sample: Lesson, threads: int
+    ) -> Mapping[str, Any]:
+        path.write_bytes(b"for requests")
+        return {"files": {"fp32": {"name": path.name}}, "best": "fp32"}
 
     def open(self, path: Path, sha256: str, *, device: str, threads: int) -> Looking:
         return Looking(load(path, sha256 or None))

@@ -139,7 +139,20 @@ class Process:
 
     def hear(self, timeout: float) -> dict[str, Any]:
         """The next thing it says. Raises as `messages` does."""
-        line = self._next(time.monotonic() + timeout, timeout)
+        return self._heard(self._next(time.monotonic() + timeout, timeout))
+
+    def news(self) -> Iterator[dict[str, Any]]:
+        """What it has said and nobody has heard, without waiting. Raises as `messages` does."""
+        while not self._lines.empty():
+            yield self._heard(self._lines.get())
+
+    def late(self, seconds: float) -> RecoError:
+        """What is raised of one that is ended because it takes too long."""
+        return self._failure(
+            f"The {self._advice.process} was ended after {seconds:g} s, its time limit. {self._advice.time}"
+        )
+
+    def _heard(self, line: str | None) -> dict[str, Any]:
         if line is None:
             raise self._failure(obituary.write(self._death(self._wait()), self._advice))
         message = _parse(line)
@@ -160,9 +173,7 @@ class Process:
         while True:
             # before the wait: a child that talks all the time must not outlive its limit
             if deadline is not None and time.monotonic() > deadline:
-                raise self._failure(
-                    f"The {self._advice.process} was ended after {timeout:g} s, its time limit. {self._advice.time}"
-                )
+                raise self.late(timeout or 0.0)
             self._peak = _peak_mib(self._popen.pid) or self._peak
             with contextlib.suppress(queue.Empty):
                 return self._lines.get(timeout=_TICK)

@@ -1,4 +1,4 @@
-"""What an encoder process does: look at pictures (`encode`), or learn to (`train`). It knows no Django."""
+"""What an encoder process does: it looks at pictures. It knows no Django."""
 
 from __future__ import annotations
 
@@ -18,16 +18,11 @@ from reco_plugin.encoders.base import Encoder, Limits, Pixels, Refused
 from reco_plugin.encoders.pool import DecoderPool
 
 ENCODE = "reco_plugin.encoders.child.encode"
-TRAIN = "reco_plugin.encoders.child.train"
 AHEAD = 2
 """Batches that are decoded while the network looks at one."""
-PICTURES, LESSON, WEIGHTS = "pictures.npy", "lesson.npz", "weights.npz"
 
 Batch: TypeAlias = tuple[list[int], Pixels, list[tuple[int, Refused]]]
 """Numbers of the pictures, the pictures (b, size, size, 3), and what was refused meanwhile."""
-
-
-# --- looking --------------------------------------------------------------------------------------
 
 
 def encode(folder: Path, job: dict[str, Any], voice: Voice) -> int:
@@ -109,6 +104,3 @@ def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
         if isinstance(batch, BaseException):
             raise batch
         yield batch
-
-
-# --- learning -------------------------------------------------------------------------------------

@@ -27,16 +27,13 @@ class Cut(EOFError):
     """The stream ended in the middle: whoever wrote it is gone."""
 
 
-def send(stream: IO[bytes], number: int, data: bytes) -> None:
-    """Write one picture."""
-    stream.write(_HEAD.pack(number, len(data)))
-    stream.write(data)
+END_OF_SHARE = _HEAD.pack(_END, 0)
+"""No more pictures for now: all that were sent are to be answered."""
 
 
-def end_share(stream: IO[bytes]) -> None:
-    """No more pictures for now: all that were sent are to be answered."""
-    stream.write(_HEAD.pack(_END, 0))
-    stream.flush()
+def packed(number: int, data: bytes) -> bytes:
+    """One picture, as it is sent."""
+    return _HEAD.pack(number, len(data)) + data
 
 
 def shares(stream: IO[bytes]) -> Iterator[Iterator[tuple[int, bytes]]]:

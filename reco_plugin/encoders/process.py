@@ -6,7 +6,9 @@ A crash, a leak or a kill in it cannot reach the worker, and the worker never lo
 from __future__ import annotations
 
 import contextlib
-import threading
+import os
+import select
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ from reco_plugin.children.process import Process, workplace
 from reco_plugin.encoders import child, packing
 from reco_plugin.encoders.base import Limits, Refused
 from reco_plugin.encoders.registry import Told
+from reco_plugin.encoders.teaching import Task
 from reco_plugin.exceptions import EncoderUnavailable, TrainingFailed
 
 PREFIX = "encode-"
@@ -28,8 +31,7 @@ START_SECONDS = 300.0
 """Until it has to be ready: reading torch from a cold disk takes a while."""
 SILENT_SECONDS = 900.0
 """Without a word after which it is thought to hang."""
-PATIENCE = 5.0
-"""Seconds that a storage which does not answer is waited for, once nobody wants its answer."""
+TICK = 0.25
 ADVICE = Advice(
     process="encoder process",
     memory_setting="RECO_TRAIN_MEMORY_MB",
@@ -80,7 +82,7 @@ class EncoderProcess:
 
     def __init__(self, spec: Spec, folder: str | Path | None = None) -> None:
         self.spec = spec
-        self._stack = contextlib.ExitStack()
+        self.is_closed = False
         with contextlib.ExitStack() as stack:
             place = stack.enter_context(workplace(folder, PREFIX))
             started = Process(
@@ -92,6 +94,7 @@ class EncoderProcess:
             )
             self._process = stack.enter_context(started)
             ready = self._process.hear(START_SECONDS)
+            os.set_blocking(self._process.stdin.fileno(), False)
             self.dimension = int(ready["dimension"])
             self.fingerprint = str(ready["fingerprint"])
             self._stack = stack.pop_all()
@@ -109,6 +112,7 @@ class EncoderProcess:
 
     def close(self) -> None:
         """End it. Twice is no error."""
+        self.is_closed = True
         self._stack.close()
 
     @property
@@ -119,103 +123,90 @@ class EncoderProcess:
     def encode(self, pictures: Iterable[tuple[int, bytes | Refused]]) -> Iterator[Answer]:
         """Vectors and refusals of all `pictures`, in whatever order, as they come.
 
-        `pictures` is read in a thread, no further ahead than pipes and the decoders' room allow; what is
-        refused in it comes out as it is, in the order in which it is met. Raises what `pictures`
-        raises, and EncoderUnavailable when the process died. One share at a time.
+        `pictures` is read in the caller's thread, no further ahead than pipes and the decoders' room allow; what is
+        refused in it comes out as it is. What it raises is raised when all before it was answered. Raises
+        EncoderUnavailable when the process died or fell silent; it is closed then, and also
+        when not all answers are taken.
         """
-        feeder = _Feeder(self._process, pictures)
-        feeder.start()
+        is_done, given = False, _Given(pictures)
         try:
-            while "share" not in (message := self._process.hear(SILENT_SECONDS)):
-                yield from feeder.unread()
-                if answer := _answer(message):
-                    yield answer
-            feeder.join()
-            yield from feeder.unread()
-        except BaseException:
-            self.close()  # what it still works at is nobody's
-            feeder.join(PATIENCE)
-            if feeder.error is not None:
-                raise feeder.error from None
-            raise
-        if feeder.error is not None:
-            raise feeder.error
-
-
-class _Gone(Exception):
-    """Nobody takes pictures any more: whoever listens to the process knows why."""
-
-
-class _Feeder(threading.Thread):
-    """Hands pictures to the process: both sides of a pipe that is full would wait for each other otherwise."""
-
-    def __init__(self, process: Process, pictures: Iterable[tuple[int, bytes | Refused]]) -> None:
-        super().__init__(name="feeder", daemon=True)
-        self._process, self._pictures = process, pictures
-        self._refused: list[tuple[int, Refused]] = []
-        self._lock = threading.Lock()
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            for number, data in self._pictures:
+            for number, data in given:
                 if isinstance(data, Refused):
-                    with self._lock:
-                        self._refused.append((number, data))
+                    yield [(number, data)]
                 else:
-                    self._hand_over(number, data)
-        except _Gone:
-            return
-        except BaseException as error:  # noqa: BLE001 - raised where the answers are taken
-            self.error = error
-        with contextlib.suppress(_Gone):
-            self._hand_over()
+                    yield from self._send(packing.packed(number, data))
+            yield from self._send(packing.END_OF_SHARE)
+            while "share" not in (message := self._process.hear(SILENT_SECONDS)):
+                yield from _answers(message)
+            is_done = True
+        finally:
+            if not is_done:
+                self.close()
+        if given.error is not None:
+            raise given.error
 
-    def _hand_over(self, number: int | None = None, data: bytes = b"") -> None:
-        """One picture, or the end of the share."""
+    def _send(self, data: bytes) -> Iterator[Answer]:
+        """Write without ever waiting for a process that waits for us; yields what it says meanwhile."""
+        pipe = self._process.stdin.fileno()
+        left = memoryview(data)
+        heard = time.monotonic()
+        while left:
+            try:
+                left = left[os.write(pipe, left) :]
+            except BlockingIOError:
+                select.select([], [pipe], [], TICK)
+            except BrokenPipeError:
+                yield from _answers(
+                    self._process.hear(START_SECONDS)
+                )  # until it says of what it died
+            for message in self._process.news():
+                heard = time.monotonic()
+                yield from _answers(message)
+            if time.monotonic() - heard > SILENT_SECONDS:
+                raise self._process.late(SILENT_SECONDS)
+
+
+class _Given:
+    """Pictures until there are no more, or until whoever reads them raises: what, is kept."""
+
+    def __init__(self, pictures: Iterable[tuple[int, bytes | Refused]]) -> None:
+        self._pictures = pictures
+        self.error: Exception | None = None
+
+    def __iter__(self) -> Iterator[tuple[int, bytes | Refused]]:
         try:
-            if number is None:
-                packing.end_share(self._process.stdin)
-            else:
-                packing.send(self._process.stdin, number, data)
-        except (OSError, ValueError) as error:  # it died, or was closed
-            raise _Gone from error
-
-    def unread(self) -> Iterator[list[tuple[int, Refused]]]:
-        """What was refused before it reached the process, and was not told yet."""
-        with self._lock:
-            refused, self._refused = self._refused, []
-        if refused:
-            yield refused
+            yield from self._pictures
+        except Exception as error:  # noqa: BLE001 - raised when all before it was answered
+            self.error = error
 
 
-def _answer(message: dict[str, Any]) -> Answer | None:
+def _answers(message: dict[str, Any]) -> Iterator[Answer]:
     if "refused" in message:
-        return packing.unpack_refused(message["refused"])
+        yield packing.unpack_refused(message["refused"])
     if "seen" in message:
-        return message["seen"], packing.unpack_vectors(message)
-    return None
+        yield message["seen"], packing.unpack_vectors(message)
 
 
 # --- learning -------------------------------------------------------------------------------------
 
 
 def train(
-    job: dict[str, Any],
+    task: Task,
     *,
     folder: str | Path | None,
     timeout: float | None,
     memory_mb: int,
     progress: Told,
 ) -> dict[str, Any]:
-    """Teach a network what lies in job["lesson"]; see `child.train` for the job and what comes back.
+    """Teach a network in a fresh process; what comes back is told at `teaching.train`.
 
-    Raises EncoderUnavailable, ValueError for a wrong config, and TrainingFailed, which says how it died.
+    Raises EncoderUnavailable, NotEnoughData, ValueError for a wrong config, and TrainingFailed, which says
+    how it died.
     """
-    told = {"do": child.TRAIN, **job, "memory_mb": memory_mb}
+    job = {**task.as_job(), "memory_mb": memory_mb}
     with (
         workplace(folder, PREFIX) as place,
-        Process(place, told, advice=TRAINING, failure=TrainingFailed) as process,
+        Process(place, job, advice=TRAINING, failure=TrainingFailed) as process,
     ):
         result: dict[str, Any] = {}
         for message in process.messages(timeout):

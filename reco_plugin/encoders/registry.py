@@ -7,15 +7,21 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from reco_plugin.encoders import onnx, torches
-from reco_plugin.encoders.base import Encoder
+import numpy as np
+import numpy.typing as npt
+
+from reco_plugin.encoders import onnx, recipe, torches
+from reco_plugin.encoders.base import Encoder, Pixels
 from reco_plugin.encoders.packing import Lesson
 from reco_plugin.encoders.weights import Weights, load
 from reco_plugin.exceptions import EncoderUnavailable
 
 BUILT_IN = ("resnet18", "resnet34", "resnet50")
+ROOM = 1.25
+"""Pictures are packed so much larger than the network looks at them, for crops."""
+STEP = 256
 INSTALL = "Run: pip install 'django-reco-plugin[images]'"
 
 
@@ -31,7 +37,9 @@ class Learnt(Protocol):
     @property
     def weights(self) -> Weights: ...
     @property
-    def metrics(self) -> Mapping[str, Any]: ...
+    def metrics(self) -> Mapping[str, float]: ...
+    @property
+    def held(self) -> npt.NDArray[np.bool_]: ...
     @property
     def notes(self) -> tuple[str, ...]: ...
 
@@ -76,6 +84,18 @@ class Kind(Protocol):
         """Ready to look at pictures, from a file of weights. Raises EncoderUnavailable."""
         ...
 
+    def resized(self, pictures: Pixels, size: int) -> Pixels:
+        """Pictures it is taught with, (n, S, S, 3), as an encoder takes them, (n, size, size, 3)."""
+        ...
+
+    def export(
+        self, weights: Weights, path: Path, sample: Lesson, threads: int
+    ) -> Mapping[str, Any]:
+        """Write `path` ('….onnx') for requests, which have no torch, and tell of it for Run.config: see
+        `choosing.Choice`. `sample` has pictures of the encoder's size to measure on. Empty where nothing can be
+        written."""
+        ...
+
 
 def kind(name: str) -> Kind:
     """The kind called `name`. Raises ValueError, saying what is there, for one that leads nowhere."""
@@ -117,35 +137,34 @@ class ResNet:
         )
 
     def size(self, config: Mapping[str, Any]) -> int:
-        from reco_plugin.encoders import training
-
-        return training.packed_size(self._config(config))
+        return round(self._recipe(config).size * ROOM)
 
     def start(
         self, config: Mapping[str, Any], source: str, sha256: str
     ) -> tuple[Weights | None, str]:
         from reco_plugin.encoders.start import start
 
-        return start(self.architecture, source, sha256=sha256)
+        return start(self._recipe(config).architecture, source, sha256=sha256)
 
     def fine_tune(
         self, lesson: Lesson, config: Mapping[str, Any], start: Weights | None, way: Way, told: Told
     ) -> Learnt:
         from reco_plugin.encoders import training
 
-        found = training.fine_tune(
+        return training.fine_tune(
             lesson.pictures,
             lesson.labels,
             lesson.products,
             lesson.pairs,
-            config=self._config(config),
-            start=start,
+            self._config(config),
+            start,
             seed=way.seed,
             threads=way.threads,
+            device=way.device,
+            classes=lesson.classes,
             progress=told,
             checkpoint=way.checkpoint,
         )
-        return cast("Learnt", found)
 
     def open(self, path: Path, sha256: str, *, device: str, threads: int) -> Encoder:
         if torches.is_installed():
@@ -156,6 +175,32 @@ class ResNet:
         if onnx.is_installed() and exported.is_file():
             return onnx.OnnxEncoder(exported, threads=threads)
         raise EncoderUnavailable(self.why_not())
+
+    def resized(self, pictures: Pixels, size: int) -> Pixels:
+        from reco_plugin.encoders.augment import resized
+        from reco_plugin.encoders.torches import torch
+
+        made = np.empty((len(pictures), size, size, 3), np.uint8)
+        for at in range(0, len(pictures), STEP):
+            some = torch.from_numpy(np.ascontiguousarray(pictures[at : at + STEP]))
+            pixels = resized(some.permute(0, 3, 1, 2).float(), size).round().clamp(0, 255)
+            made[at : at + STEP] = pixels.byte().permute(0, 2, 3, 1).numpy()
+        return made
+
+    def export(
+        self, weights: Weights, path: Path, sample: Lesson, threads: int
+    ) -> Mapping[str, Any]:
+        if not (onnx.can_export() and onnx.is_installed()):
+            return {}
+        from reco_plugin.encoders.choosing import choose
+
+        found = choose(
+            weights, path, sample.pictures, sample.labels, products=sample.products, threads=threads
+        )
+        return found.as_json()
+
+    def _recipe(self, config: Mapping[str, Any]) -> recipe.Recipe:
+        return recipe.read(self._config(config))
 
     def _config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return {"architecture": self.architecture, **config}

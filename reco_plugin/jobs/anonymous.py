@@ -27,6 +27,7 @@ def strip_all(site: int, *, failed: bool = False) -> list[int]:
     begin anew.
     """
     runs = Run.objects.using(conf.settings.DATABASE).filter(site=site).exclude(artefact="")
+    runs = runs.exclude(kind="encoder")  # it learnt from pictures, not from shoppers
     whole = runs.exclude(artefact__endswith=SUFFIX).exclude(
         status__in=_STILL_NEEDED if failed else _GONE_ON_WITH
     )

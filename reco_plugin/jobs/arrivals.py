@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef
 
 from reco_plugin import backends, clock, conf
 from reco_plugin.jobs import newcomers
+from reco_plugin.jobs.first_look import first_look
 from reco_plugin.jobs.newborn import give_vectors
 from reco_plugin.jobs.running.work import Work
 from reco_plugin.jobs.sync_items import ItemSync, sync_batch
@@ -32,7 +33,9 @@ def work(work: Work) -> dict[str, Any]:
         given = give_vectors(work.site, born)
     with work.stage("lists"):
         lists = newcomers.join(work.site, given)
-    return {"added": report.added, "vectors": len(given), "lists": lists}
+    told = {"added": report.added, "vectors": len(given), "lists": lists}
+    with work.stage("pictures"):
+        return told | first_look(work, born)
 
 
 def welcome(work: Work) -> tuple[ItemSync, list[Key]]:

@@ -43,6 +43,14 @@ def artefact_path(run: Run) -> Path:
     return Path(conf.settings.ARTEFACT_DIR) / run.artefact
 
 
+def files_of(run: Run) -> list[Path]:
+    """The artefact of `run`, and what lies beside it by the same name (an encoder's files for requests)."""
+    if not run.artefact:
+        return []
+    path = artefact_path(run)
+    return [path, *path.parent.glob(f"{path.stem}.*onnx")]
+
+
 def write(
     run: Run, dataset: Dataset, learnt: Learnt, known_looks: looks.Known | None = None
 ) -> None:

@@ -24,12 +24,13 @@ Near: TypeAlias = Mapping[Key, Sequence[tuple[Key, float]]]
 """Of each newcomer its neighbours and their cosines, best first."""
 
 
-def join(site: int, keys: Sequence[Key]) -> int:
-    """Write the lists of `keys`, which have vectors; returns how many. None where no lists are kept.
+def join(site: int, keys: Sequence[Key], kind: str = "personal") -> int:
+    """Write the lists of `keys`, which have vectors in the live run of a kind; returns how many. None where
+    no lists are kept.
 
     Raises StoreError.
     """
-    run = active_run(site, "personal")
+    run = active_run(site, kind)
     depth = int(run.config.get("neighbours", {}).get("depth", 0)) if run else 0
     if run is None or not depth or not keys:
         return 0

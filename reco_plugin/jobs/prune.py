@@ -11,7 +11,7 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from reco_plugin import backends, conf
 from reco_plugin.exceptions import RecoError, StoreError
 from reco_plugin.jobs import anonymous, deleting, forgetting
-from reco_plugin.jobs.artefacts import artefact_path
+from reco_plugin.jobs.artefacts import files_of
 from reco_plugin.jobs.publish import handle
 from reco_plugin.models import (
     ActiveRun,
@@ -96,8 +96,15 @@ def _runs(site: int, kind: str) -> QuerySet[Run]:
 
 
 def _held(site: int, kind: str) -> set[int | None]:
+    """The live run and the one before it; of encoders also those whose vectors such runs are made of."""
     rows = ActiveRun.objects.using(conf.settings.DATABASE).filter(site=site, kind=kind)
-    return {pk for pair in rows.values_list("run_id", "previous_id") for pk in pair}
+    held: set[int | None] = {
+        pk for pair in rows.values_list("run_id", "previous_id") for pk in pair
+    }
+    if kind == "encoder":
+        made = _runs(site, "visual").filter(pk__in=[pk for pk in _held(site, "visual") if pk])
+        held |= {config.get("encoder") for config in made.values_list("config", flat=True)}
+    return held
 
 
 def _retire(run: Run) -> bool:
@@ -133,7 +140,7 @@ def _release(run: Run) -> None:
     for lists in (Neighbours, Related):
         rows = lists._default_manager.using(conf.settings.DATABASE).filter(run=run)
         deleting.in_batches(rows, "product_id")
-    if run.artefact:
-        artefact_path(run).unlink(missing_ok=True)
+    for path in files_of(run):
+        path.unlink(missing_ok=True)
     run.store, run.store_state, run.artefact = "", {}, ""
     run.save(update_fields=["store", "store_state", "artefact"])

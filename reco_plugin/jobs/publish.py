@@ -38,17 +38,24 @@ def save(run: Run, fence: Fence, *names: str) -> None:
 
 
 def publish(
-    run: Run, vectors: Vectors, progress: Progress | None = None, *, fence: Fence = unfenced
+    run: Run,
+    vectors: Vectors,
+    progress: Progress | None = None,
+    *,
+    fence: Fence = unfenced,
+    beside: Callable[[], None] = lambda: None,
 ) -> None:
     """Write `vectors` into the store beside the live run and mark `run` PUBLISHED.
 
-    The store's name is saved first, so that pruning can sweep up after a process that died half-way.
+    The store's name is saved first, so that pruning can sweep up after a process that died half-way. `beside`
+    writes what else the run needs to be whole, before it counts as that; it may be called again.
     Raises StoreError, and LeaseLost from `fence`; nothing is left behind then. Doing it again is safe.
     """
     store = backends.store()
     run.store = _lasting_name(store)
     save(run, fence, "store")
     state = store.publish(handle(run), vectors, progress)
+    beside()
     run.store_state = state
     run.status = RunStatus.PUBLISHED
     save(run, fence, "store_state", "status")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from django.db.models import QuerySet
 
 from reco_plugin import backends, clock, conf
-from reco_plugin.jobs import bloat, deleting, prune, stray
+from reco_plugin.jobs import bloat, deleting, picture_vectors, prune, stray
 from reco_plugin.jobs.aging import Old, prune_events
 from reco_plugin.jobs.running.specs import time_limit
 from reco_plugin.models import Interest, JobLog, Shard
@@ -40,6 +40,8 @@ class PruneReport:
     runs: list[int] = field(default_factory=list)
     neighbours: int = 0
     """Lists of similar products of runs that are gone."""
+    picture_vectors: int = 0
+    """Of encoders that are gone, or of pictures that nobody shows any more."""
     vector_tables: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
@@ -124,3 +126,4 @@ def _runs(site: int, report: PruneReport) -> None:
         look = prune.prunable if report.dry_run else prune.prune
         report.runs += [run.pk for run in look(site, kind)]
     report.neighbours = prune.stale_neighbours(site, dry_run=report.dry_run)
+    report.picture_vectors = picture_vectors.prune(dry_run=report.dry_run)

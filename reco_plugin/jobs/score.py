@@ -1,4 +1,5 @@
-"""Work out ahead of any request which products are similar, for every product of the live run.
+"""Work out ahead of any request which products are similar, and which look alike, for every product of the
+live runs.
 
 A page about a product then reads one row by its key instead of scanning vectors. Exact; the cost is
 that of comparing all with all, so it is split among the workers.
@@ -21,18 +22,24 @@ from reco_plugin.jobs.running.work import Work
 from reco_plugin.models import Run, RunStatus
 from reco_plugin.stores.base import Progress
 
+VISUAL = "visual"
 KEPT = dt.timedelta(days=1)
 """Lists of the same vectors are as good later: a job that ran out of time goes on where it ended."""
 
 
 def work(work: Work) -> dict[str, Any]:
     """The job. Until it is done, and for products that came later, serving scans vectors instead."""
-    run, depth = active_run(work.site, "personal"), conf.settings.NEIGHBOURS
+    found = _make(work, "personal", "No personal run is live.")
+    looks = _make(work, VISUAL, "")
+    return {**found, VISUAL: looks} if looks else found
+
+
+def _make(work: Work, kind: str, nothing: str) -> dict[str, Any]:
+    """The lists of the live run of a kind; what to say of them, or, where none is live, `nothing`."""
+    run, depth = active_run(work.site, kind), conf.settings.NEIGHBOURS
     if run is None or depth <= 0:
-        return {
-            "lists": 0,
-            "note": "No personal run is live." if depth else "RECO_NEIGHBOURS is 0.",
-        }
+        note = nothing if depth > 0 else "RECO_NEIGHBOURS is 0."
+        return {"lists": 0, "note": note} if note else {}
     with work.stage("vectors"):
         space = Directions.of(run)
     if space is None:

@@ -1,8 +1,8 @@
 """Files in RECO_ARTEFACT_DIR that a process which died did not come to remove.
 
-Only names we give are looked at, and only what is surely nobody's: a training's folder that nothing
-was written to for longer than a training may take, half-written files of that age, and the artefact
-of a run that has ended and does not name it.
+Only names we give are looked at, and only what is surely nobody's: a folder of a training or of an
+encoder that nothing was written to for longer than a training may take, half-written files of that age,
+and the artefact of a run that has ended and does not name it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 SPARE_SECONDS = 3_600.0
 UNLIMITED_SECONDS = 7 * 86_400.0
 """Taken for the length of a training where RECO_TRAIN_TIMEOUT sets none."""
-_WORKPLACE = re.compile(r"train-[a-z0-9_]{8}")
+_WORKPLACE = re.compile(r"(train|encode)-[a-z0-9_]{8}|tune-[0-9]+")
 _PART = re.compile(r"[a-z_]+-[0-9]+(\.items)?\.npz\.[a-z0-9_]{8}\.part")
-_ARTEFACT = re.compile(r"[a-z_]+-([0-9]+)(?:\.items)?\.npz")
+_ARTEFACT = re.compile(r"[a-z_]+-([0-9]+)(?:(?:\.items)?\.npz|(?:\.int8)?\.onnx)")
 _UNDER_WAY = (RunStatus.RUNNING, RunStatus.TRAINED)
 
 
@@ -75,7 +75,14 @@ def _unnamed(folder: Path) -> list[Path]:
     ]
     runs = Run.objects.using(conf.settings.DATABASE).filter(pk__in={run for run, _ in found})
     named = dict(runs.exclude(status__in=_UNDER_WAY).values_list("pk", "artefact"))
-    return [path for run, path in found if run in named and path.name != named[run]]
+    return [path for run, path in found if run in named and not _is_named(path, named[run])]
+
+
+def _is_named(path: Path, artefact: str) -> bool:
+    """Is it the artefact, or a file for requests beside it?"""
+    if path.suffix == ".onnx":
+        return bool(artefact) and path.name.startswith(f"{Path(artefact).stem}.")
+    return path.name == artefact
 
 
 def _remove(path: Path) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from django.db.models import QuerySet
 
-from reco_plugin import backends, conf
-from reco_plugin.exceptions import StoreError
+from reco_plugin import artefacts, backends, conf
+from reco_plugin.exceptions import ArtefactCorrupt, StoreError
+from reco_plugin.jobs.artefacts import artefact_path
 from reco_plugin.jobs.publish import handle
 from reco_plugin.models import LISTED, ActiveRun, RankedList, Related, Run, RunStatus
 from reco_plugin.stores.base import Exporting
@@ -46,6 +47,8 @@ def _is_whole(run: Run) -> bool:
     if run.kind == "behaviour":
         related = Related.objects.using(conf.settings.DATABASE).filter(run=run)
         return bool(related.count() == sum(run.dataset["lists"].values()))
+    if run.kind == "encoder":
+        return _is_intact(run)
     store = backends.store(run.store)
     try:
         if not isinstance(store, Exporting):
@@ -53,3 +56,12 @@ def _is_whole(run: Run) -> bool:
         return len(store.item_vectors(handle(run))[0]) >= int(run.dataset["items"])
     except StoreError:
         return False
+
+
+def _is_intact(run: Run) -> bool:
+    """Are the weights those that were written?"""
+    try:
+        artefacts.load(artefact_path(run), run.sha256)
+    except ArtefactCorrupt:
+        return False
+    return True

@@ -21,6 +21,17 @@ def run_now(name: str, site: int, options: Mapping[str, Any], progress: Progress
     return Run.objects.using(conf.settings.DATABASE).get(pk=execution.report["run"])
 
 
+def reported_now(
+    name: str, site: int, options: Mapping[str, Any], progress: Progress | None
+) -> Mapping[str, Any]:
+    """Its report, which may say that there was nothing to do. Raises as `run_now` does, but where it made a
+    run that tells of its own failure."""
+    execution = done_now(name, site, options, progress)
+    if execution.outcome != Outcome.DONE and "run" not in execution.report:
+        raise RecoError(execution.error)
+    return execution.report
+
+
 def done_now(
     name: str, site: int, options: Mapping[str, Any], progress: Progress | None
 ) -> Execution:

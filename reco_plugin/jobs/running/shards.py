@@ -13,6 +13,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -39,8 +40,10 @@ Do: TypeAlias = Callable[[dict[str, Any], Progress], dict[str, Any]]
 DOERS: Mapping[str, str] = {
     "sync_items": "reco_plugin.jobs.sync_items.ShardSync",
     "score": "reco_plugin.jobs.score.ShardScoring",
+    "encode": "reco_plugin.jobs.encode.ShardEncoding",
 }
-"""Per job a class whose instances do its shards; one instance serves one session of helping."""
+"""Per job a class whose instances do its shards; one instance serves one session of helping, and is closed
+then where it has a `close`."""
 
 FRESH = dt.timedelta(hours=1)
 """What a job that died had done longer ago is done again, since the shop has changed meanwhile."""
@@ -80,14 +83,20 @@ def help_out(site: int, *, limit_s: float = 300.0) -> int:
     """Do open shards of others' jobs until there are none, or for `limit_s`; returns how many."""
     done, doers = 0, dict[str, Do]()
     end = time.monotonic() + limit_s
-    while conf.settings.ENABLED and time.monotonic() < end:
-        claim = claims.take(site, list(DOERS))
-        if claim is None:
-            break
-        if claim.job not in doers:
-            doers[claim.job] = import_string(DOERS[claim.job])()
-        done += _attempt(claim, doers[claim.job], _silent)
+    with ExitStack() as stack:
+        while conf.settings.ENABLED and time.monotonic() < end:
+            claim = claims.take(site, list(DOERS))
+            if claim is None:
+                break
+            if claim.job not in doers:
+                doers[claim.job] = import_string(DOERS[claim.job])()
+                stack.callback(getattr(doers[claim.job], "close", _nothing))
+            done += _attempt(claim, doers[claim.job], _silent)
     return done
+
+
+def _nothing() -> None:
+    """What most have to do at the end."""
 
 
 def open_shards(site: int) -> int:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext_lazy
@@ -82,6 +83,12 @@ def _lazily(module: str) -> Callable[[Work], Mapping[str, Any]]:
     return work
 
 
+def _sees() -> bool:
+    """Is there an encoder to be had? Where the extra `images` is not installed nobody asks for one."""
+    name = conf.settings.ENCODER
+    return "." in name or (bool(name) and any(map(find_spec, ("torch", "onnxruntime"))))
+
+
 _SPECS = (
     JobSpec(
         name="sync_items",
@@ -149,12 +156,40 @@ _SPECS = (
         needs=("train",),
     ),
     JobSpec(
+        name="pictures",
+        title=gettext_lazy("Read the pictures of products"),
+        every=HOUR,
+        soft_limit=6 * HOUR,
+        work=_lazily("pictures"),
+        wanted=_sees,
+        needs=("sync_items",),
+    ),
+    JobSpec(
+        name="fine_tune",
+        title=gettext_lazy("Teach an encoder to see the products"),
+        every=HOUR,  # whether it is time, and enough has changed, it finds out itself
+        soft_limit=12 * HOUR,
+        work=_lazily("fine_tune"),
+        wanted=_sees,
+        needs=("pictures", "behaviour"),
+    ),
+    JobSpec(
+        name="encode",
+        title=gettext_lazy("Look at the pictures of products"),
+        every=HOUR,
+        soft_limit=12 * HOUR,
+        work=_lazily("encode"),
+        wanted=_sees,
+        after=("pictures", "fine_tune"),
+        needs=("fine_tune",),
+    ),
+    JobSpec(
         name="catalogue_map",
         title=gettext_lazy("Draw the map of the catalogue"),
         every=DAY,
         soft_limit=HOUR,
         work=_lazily("catalogue_map"),
-        wanted=lambda: bool(conf.settings.ENCODER),
+        wanted=_sees,
         after=("encode",),
     ),
     JobSpec(
@@ -163,7 +198,7 @@ _SPECS = (
         every=DAY,
         soft_limit=2 * HOUR,
         work=_lazily("suggest"),
-        wanted=lambda: bool(conf.settings.ENCODER),
+        wanted=_sees,
         after=("encode",),
     ),
     JobSpec(

@@ -68,6 +68,7 @@ def lines(report: Any) -> list[str]:
         f"declared interests: {report['interests']:,}",
         f"runs: {runs}; lists of similar products: {report['neighbours']:,}",
         f"vector tables: {len(report['vector_tables'])}; files: {len(report['files'])}",
+        f"vectors of pictures: {report['picture_vectors']:,}",
         *report["advice"],
     ]
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from reco_plugin import backends
+from reco_plugin import backends, conf
 from reco_plugin.exceptions import AlreadyRunning, RecoError
 from reco_plugin.jobs.behaviour import behaviour
+from reco_plugin.jobs.encode import encode
+from reco_plugin.jobs.fine_tune import fine_tune
 from reco_plugin.jobs.lists import lists
 from reco_plugin.jobs.popular import popular
+from reco_plugin.jobs.running.execute import execute
+from reco_plugin.jobs.running.schedule import specs
 from reco_plugin.jobs.sweep import sweep
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.jobs.train import preview, train
@@ -25,6 +29,8 @@ EXIT = {RunStatus.PUBLISHED: 0, RunStatus.REJECTED: 3, RunStatus.FAILED: 1}
 BUSY = 4
 COUNTED = {"popular": popular, "behaviour": behaviour}
 """Kinds of run that are counted rather than trained."""
+SEEN = ("encoder", "visual")
+"""Kinds of run that are made of pictures; where there is nothing to see they are left out, and why is said."""
 WORST_FIRST = (1, BUSY, 3, 0)
 NAMES = {
     "fold_in": "personal, folded in",
@@ -36,7 +42,8 @@ NAMES = {
 class Command(BaseCommand):
     help = (
         "Syncs the catalogue, erases what deleted users left, counts what is popular, what goes with what "
-        "and the other ranked lists, and trains the personal run; judges it on the newest part of the "
+        "and the other ranked lists, teaches an encoder to see the products and looks at their pictures where the "
+        "extra `images` is installed, and trains the personal run; judges it on the newest part of the "
         "history; publishes and activates it unless a gate says no. "
         "Exit codes: 0 published, 1 failed (the message says why; the live run stays), 3 rejected by "
         "a gate or too little data (the live run stays), 4 another process is training."
@@ -45,7 +52,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--kind",
-            choices=("all", *COUNTED, "lists", "personal"),
+            choices=("all", *COUNTED, "lists", *SEEN, "personal"),
             default="all",
             help="what to train",
         )
@@ -85,13 +92,10 @@ class Command(BaseCommand):
         if not options["no_sync"]:
             self._sync(site, bars)
             self._sweep(site)
-        for kind, count in COUNTED.items():
-            if options["kind"] in (kind, "all"):
-                run = count(site, activate=not options["no_activate"], progress=bars)
-                yield self._tell(run, options, bars)
-        if options["kind"] in ("lists", "all"):
-            for run in lists(site, activate=not options["no_activate"], progress=bars):
-                yield self._tell(run, options, bars)
+        for run in self._counted(site, options, bars):
+            yield self._tell(run, options, bars)
+        if options["kind"] in SEEN or (options["kind"] == "all" and specs()["encode"].wanted()):
+            yield from self._see(site, options, bars)
         if options["kind"] in ("personal", "all"):
             run = train(
                 site,
@@ -103,6 +107,36 @@ class Command(BaseCommand):
                 progress=bars,
             )
             yield self._tell(run, options, bars)
+
+    def _counted(self, site: int, options: dict[str, Any], bars: Bars) -> Iterator[Run]:
+        for kind, count in COUNTED.items():
+            if options["kind"] in (kind, "all"):
+                yield count(site, activate=not options["no_activate"], progress=bars)
+        if options["kind"] in ("lists", "all"):
+            yield from lists(site, activate=not options["no_activate"], progress=bars)
+
+    def _see(self, site: int, options: dict[str, Any], bars: Bars) -> Iterator[int]:
+        """Read the pictures, teach an encoder, and look with the live one."""
+        if not options["no_sync"] and conf.settings.ENCODER:
+            execute("pictures", site, progress=bars)
+        same: dict[str, Any] = {"activate": not options["no_activate"], "progress": bars}
+        if options["kind"] in ("encoder", "all"):
+            anew = options["kind"] == "encoder"
+            yield self._hear(
+                fine_tune(site, anew=anew, seed=options["seed"], **same), options, bars
+            )
+        if options["kind"] in ("visual", "all"):
+            yield self._hear(encode(site, **same), options, bars)
+
+    def _hear(self, report: Mapping[str, Any], options: dict[str, Any], bars: Bars) -> int:
+        """Tell of the run that a job of pictures made, or of why it made none."""
+        if "run" in report:
+            found = Run.objects.using(conf.settings.DATABASE).get(pk=report["run"])
+            return self._tell(found, options, bars)
+        bars.close()
+        if report.get("note"):
+            self.stderr.write(str(report["note"]))
+        return 0
 
     def _sync(self, site: int, bars: Bars) -> None:
         """Once, before either kind: both leave out events of products they do not know."""
