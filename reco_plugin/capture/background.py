@@ -119,10 +119,9 @@ class Worker:
 
     def _run(self) -> None:
         while (task := self._next()) is not None:
-            close_old_connections()
             self._try(task)
             if not self._is_due():
-                connections.close_all()
+                _let_go()
 
     def _is_due(self) -> bool:
         with self._changed:
@@ -151,6 +150,7 @@ class Worker:
 
     def _try(self, task: _Task) -> None:
         try:
+            close_old_connections()
             task.work()
             self._refused_until = 0.0
         except Refused as refused:
@@ -173,6 +173,14 @@ class Worker:
         task.due = now + pause
         with self._changed:
             heapq.heappush(self._heap, task)
+
+
+def _let_go() -> None:
+    """Close this thread's connections; one that is broken may not even let itself be closed."""
+    try:
+        connections.close_all()
+    except Exception:
+        logger.debug("A connection could not be closed.", exc_info=True)
 
 
 def _lost(task: _Task, reason: str, error: Exception | None = None) -> None:

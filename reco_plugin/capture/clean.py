@@ -70,14 +70,18 @@ def money(price: Any, site: int = 1) -> Decimal | None:
     return value
 
 
-def rating(value: float | None, site: int = 1) -> float | None:
-    """A rating clamped to 0..1, or None; one that is not finite is counted."""
+def rating(value: Any, site: int = 1) -> float | None:
+    """A rating clamped to 0..1, or None; one that is no finite number is counted."""
     if value is None:
         return None
-    if not math.isfinite(value):
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
         drops.count("bad_rating", site)
         return None
-    return max(0.0, min(float(value), 1.0))
+    return max(0.0, min(found, 1.0))
 
 
 def scrub(query: str) -> str:
@@ -89,9 +93,10 @@ def scrub(query: str) -> str:
     return " ".join(query.split())[:LONGEST_QUERY].rstrip()
 
 
-def currency(value: str) -> str:
-    """An ISO 4217 code in capitals, or ''."""
-    return value.upper() if len(value) == 3 and value.isascii() and value.isalpha() else ""
+def currency(value: Any) -> str:
+    """An ISO 4217 code in capitals, or ''. What has none may say None."""
+    code = str(value)
+    return code.upper() if value and len(code) == 3 and code.isascii() and code.isalpha() else ""
 
 
 def text(value: Any, longest: int) -> str:

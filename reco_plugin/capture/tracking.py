@@ -59,7 +59,7 @@ def track(
             quantity=quantity,
             price=price,
             currency=currency,
-            order=str(order),
+            order="" if order is None else str(order),
             rating=rating,
             query=query,
             source=source,

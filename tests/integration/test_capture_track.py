@@ -25,6 +25,12 @@ def view_product(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return HttpResponse("seen")
 
 
+def buy(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """The shop's order has no number yet, its market no currency, and its rating is a text."""
+    track(request, "purchase", Product(pk=pk), currency=None, order=None, rating="four", price=None)
+    return HttpResponse("bought")
+
+
 def log_in(request: HttpRequest, pk: str) -> HttpResponse:
     login(request, Customer.objects.get(pk=pk), "django.contrib.auth.backends.ModelBackend")
     return HttpResponse("in")
@@ -53,6 +59,7 @@ def stream(request: HttpRequest) -> StreamingHttpResponse:
 
 urlpatterns = [
     path("view/<uuid:pk>/", view_product),
+    path("buy/<uuid:pk>/", buy),
     path("in/<str:pk>/", log_in),
     path("out/", log_out),
     path("later/", later),
@@ -79,6 +86,13 @@ def test_a_view_is_recorded_for_a_new_visitor(shop_client, product):
     assert event.user_id is None
     assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "Lax", "")
     assert "Cookie" in response["Vary"]
+
+
+def test_what_a_shop_does_not_know_costs_no_event(shop_client, product):
+    shop_client.get(f"/buy/{product.pk}/")
+    event = Interaction.objects.get()
+    assert event.kind == EventKind.PURCHASE
+    assert (event.currency, event.order, event.rating, event.price) == ("", "", None, None)
 
 
 def test_the_cookie_is_secure_on_https_and_is_set_once(shop_client, product):

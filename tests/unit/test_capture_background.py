@@ -47,6 +47,28 @@ def test_a_failure_does_not_stop_what_follows(worker):
     assert done == [1]
 
 
+@pytest.mark.parametrize("name", ["close_old_connections", "_let_go"])
+def test_a_connection_that_cannot_be_closed_ends_no_thread(worker, monkeypatch, name):
+    """Else what is queued from then on would wait for ever."""
+    done: list[int] = []
+    broken = iter([True])
+
+    def close(*_: object) -> None:
+        if next(broken, False):
+            raise OperationalError("the server closed the connection unexpectedly")
+
+    if name == "_let_go":
+        monkeypatch.setattr(background.connections, "close_all", close, raising=False)
+    else:
+        monkeypatch.setattr(background, name, close)
+        monkeypatch.setattr(background, "PAUSES", (0.01,))
+    for number in range(2):
+        worker.submit(lambda number=number: done.append(number))
+        time.sleep(0.1)
+    assert worker.join(5)
+    assert done == [0, 1]
+
+
 def test_submitting_never_blocks(worker):
     gate, began = threading.Event(), threading.Event()
     worker.submit(lambda: (began.set(), gate.wait(5)))

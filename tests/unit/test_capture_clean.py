@@ -90,13 +90,16 @@ def test_a_bad_price_is_counted(price):
     assert drops.pending()[7, "bad_price"] == before + 1
 
 
-@given(st.floats())
+@given(st.floats() | st.integers() | st.decimals() | st.text(max_size=8) | st.none())
 def test_a_rating_is_within_0_and_1_or_nothing(value):
     kept = rating(value)
     assert kept is None or 0 <= kept <= 1
 
 
-@pytest.mark.parametrize(("value", "kept"), [("eur", "EUR"), ("€", ""), ("EURO", ""), ("", "")])
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [("eur", "EUR"), ("€", ""), ("EURO", ""), ("", ""), (None, ""), (978, "")],
+)
 def test_currencies(value, kept):
     assert currency(value) == kept
 
