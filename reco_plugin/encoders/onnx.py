@@ -117,7 +117,8 @@ class OnnxEncoder:
         if not self._flip:
             return rows
         both = rows + self._rows(pictures[:, :, ::-1])
-        return both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-12)
+        mean: Floats = both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-12)
+        return mean
 
     def _rows(self, pictures: Pixels) -> Floats:
         given = {onnx_graph.INPUT: np.ascontiguousarray(pictures)}

@@ -33,6 +33,8 @@ from reco_plugin.types import Floats
 ONNX = "reco_plugin.encoders.onnx.OnnxEncoder"
 START_SECONDS = 30.0
 """A process that is not ready after so long never will be."""
+WHOLE_SECONDS = 5.0
+"""From the first byte of a word to the last."""
 LEAST_SECONDS = 0.05
 """With less time left than this nothing is asked: it would be killed for somebody else's delay."""
 PAUSES = (0.0, 0.0, 1.0, 5.0, 30.0)
@@ -65,6 +67,8 @@ class EncoderService:
         """`queue`: questions that may wait for their turn."""
         self.job = job
         self._queue = queue
+        self._child: _Child | None = None
+        self._why = "The encoder keeps dying."
         self._forget()
         _services.add(self)
 
@@ -143,15 +147,15 @@ class EncoderService:
                 answer = child.ask(photo, deadline)
             except _Rested:
                 self._end()
+                continue
             except BaseException:
                 self._lost()
                 raise
-            else:
-                self._deaths = 0
-                if isinstance(answer, _Died):
-                    self._lost()
-                    return answer.refused
-                return answer
+            if isinstance(answer, _Died):  # of the photo: the next one is not to wait for that
+                self._end()
+                return answer.refused
+            self._deaths = 0
+            return answer
         raise EncoderBusy("The encoder keeps ending. Try again in a moment.")
 
     # --- the process ---------------------------------------------------------------------------
@@ -191,10 +195,8 @@ class EncoderService:
         self._door, self._lock = threading.Lock(), threading.Lock()
         self._waiting = 0
         self._is_over = False
-        self._child: _Child | None = None
         self._deaths = 0
         self._next_at = 0.0
-        self._why = "The encoder keeps dying."
 
     def forked(self) -> None:
         """In a forked process: leave the child to the parent, which may still be asking it."""
@@ -267,7 +269,8 @@ class _Child:
             return
         last = self._began + START_SECONDS
         try:
-            message = self._hear(min(deadline, last))
+            self._await_a_word(min(deadline, last))
+            message = self._hear(time.monotonic() + WHOLE_SECONDS)
         except TimeoutError as error:
             if time.monotonic() >= last:
                 raise EncoderUnavailable(
@@ -317,6 +320,12 @@ class _Child:
         self._popen.returncode = 0  # nobody here is to wait for it
         self._link.close()
         self._errors.close()
+
+    def _await_a_word(self, deadline: float) -> None:
+        """Until it begins to speak: whoever stops listening in the middle hears the rest as nonsense."""
+        self._link.settimeout(max(deadline - time.monotonic(), 1e-3))
+        with contextlib.suppress(ConnectionError):
+            self._link.recv(1, socket.MSG_PEEK)
 
     def _hear(self, deadline: float) -> dict[str, Any]:
         message: dict[str, Any] = json.loads(frames.receive(self._link, deadline))

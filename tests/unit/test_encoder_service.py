@@ -249,6 +249,24 @@ def test_who_waits_past_the_deadline_is_told_and_nobody_is_killed(make):
     assert service.pid == pid
 
 
+def test_one_that_keeps_dying_is_left_alone_for_a_while(make, monkeypatch):
+    monkeypatch.setattr(services, "PAUSES", (0.0, 0.0, 60.0))
+    service = make("dies")
+    for _ in range(2):
+        with pytest.raises(EncoderUnavailable, match="exit code 5"):
+            service.ask(photo(), 20)
+    with pytest.raises(EncoderUnavailable, match="tried again in"):
+        service.ask(photo(), 20)
+    assert service.pid is None
+
+
+def test_photos_that_kill_keep_nobody_waiting(make, monkeypatch):
+    monkeypatch.setattr(services, "PAUSES", (0.0, 60.0))
+    service = make("kills")
+    assert service.ask(b"abort", 20).fault is Fault.KILLER
+    assert service.ask(b"plain", 20).shape == (3,)
+
+
 def test_it_rests_when_nobody_asks_and_comes_back(make):
     service = make(idle=0.2)
     service.ask(photo(), 20)
