@@ -159,7 +159,7 @@ def _without_start(using: str) -> Iterator[Caution]:
 
 def _without_onnx(using: str) -> Iterator[Caution]:
     live = ActiveRun.objects.using(using).filter(kind="encoder").select_related("run")
-    runs = [row.run for row in live if row.run is not None]
+    runs = [row.run for row in live]
     if not runs:
         hint = "The job fine_tune makes one: python manage.py reco_tick, or a worker."
         yield _no_photos("no encoder is live yet", hint)
