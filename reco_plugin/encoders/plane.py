@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from reco_plugin.types import Floats
 
@@ -50,16 +52,16 @@ def _affinities(units: Floats) -> Floats:
     np.fill_diagonal(apart, np.inf)
     apart -= apart.min(axis=1, keepdims=True)
     wanted = np.log(min(PERPLEXITY, (len(units) - 1) / 2))
-    low: Floats = np.full(len(units), 1e-3, dtype=np.float32)
-    high: Floats = np.full(len(units), 1e6, dtype=np.float32)
+    low: npt.NDArray[Any] = np.full(len(units), 1e-3, dtype=np.float32)
+    high: npt.NDArray[Any] = np.full(len(units), 1e6, dtype=np.float32)
     for _ in range(BISECTIONS):
         sharpness = np.sqrt(low * high)
         too_wide = _entropy(_shares(apart, sharpness)) > wanted
-        low = np.where(too_wide, sharpness, low).astype(np.float32)
-        high = np.where(too_wide, high, sharpness).astype(np.float32)
+        low, high = np.where(too_wide, sharpness, low), np.where(too_wide, high, sharpness)
     found = _shares(apart, np.sqrt(low * high))
-    both: Floats = (found + found.T) / (2 * len(units))
-    return np.maximum(both, TINY)
+    both = (found + found.T) / np.float32(2 * len(units))
+    floored: Floats = np.maximum(both, TINY).astype(np.float32)
+    return floored
 
 
 def _shares(apart: Floats, sharpness: Floats) -> Floats:
