@@ -34,7 +34,9 @@ SCALES = (1, 2, 7, 30, 120)
 FEW = 100
 """Pairs of shopper and item that the recent span should hold."""
 ENOUGH = 10
-"""Items that should be found to trend."""
+"""Items that should be found to trend, each by FEWEST shoppers surely more than usual. On Online Retail II (19 weeks,
+every third) NDCG@10 of what shoppers bought in the week after is .069, and of what at least doubled in it .055; were
+any item that rises enough, .056 and .014: a day of that shop is too thin to tell."""
 WORTH = (5.0, 20.0)
 """Shoppers that the prior counts as: it is to hold back small numbers, not what stands out."""
 FEWEST = 2
@@ -56,6 +58,11 @@ class Momentum:
     """Pairs of shopper and item in the recent span."""
     baseline: int
 
+    @property
+    def sure(self) -> int:
+        """Items that trend by FEWEST shoppers or more."""
+        return int(np.count_nonzero(self.scores >= FEWEST))
+
 
 def momentum(
     shoppers: _Rows,
@@ -71,18 +78,15 @@ def momentum(
     The spans widen until there is enough in them, at most to `reach` hours back. Of spans that all hold
     too little, the one in which most rises is told.
     """
-    best: Momentum | None = None
+    tried: list[Momentum] = []
     for scale in SCALES:
         if reach is not None and scale > 1 and scale * (RECENT + BASELINE) > reach:
             break
         found = _over((shoppers, items, at), n_items, now, scale)
-        rising = int(np.count_nonzero(found.scores))
-        if best is None or rising > np.count_nonzero(best.scores):
-            best = found
-        if found.recent >= FEW and rising >= min(ENOUGH, n_items):
+        if found.recent >= FEW and found.sure >= min(ENOUGH, n_items):
             return found
-    assert best is not None
-    return best
+        tried.append(found)
+    return max(tried, key=lambda one: (one.sure, np.count_nonzero(one.scores)))
 
 
 def _over(events: _Events, n_items: int, now: int, scale: int) -> Momentum:

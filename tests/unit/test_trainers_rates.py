@@ -138,6 +138,17 @@ def test_a_quiet_shop_is_asked_about_longer_spans():
     assert int(np.argmax(found.scores)) == 20
 
 
+def test_a_day_of_chance_tells_less_than_a_week_of_demand():
+    """Twelve products had two buyers today and none before; another dozen has doubled for a week."""
+    usual = [(item, 0, 20, days * 24) for item in range(40) for days in range(1, 28)]
+    chance = [(40 + item, 0, 2, 5) for item in range(12)]
+    real = [(52 + item, 0, people, days * 24) for item in range(12)
+            for days, people in ((2, 9), (3, 9), (4, 9), (9, 3), (16, 3), (23, 3))]  # fmt: skip
+    found = momentum(*events(*usual, *chance, *real), n_items=64, now=NOW)
+    assert found.hours > 24
+    assert set(np.argsort(-found.scores)[:10].tolist()) <= set(range(52, 64))
+
+
 def test_spans_do_not_reach_beyond_what_was_read():
     found = momentum(*events((0, 0, 3, 5)), n_items=2, now=NOW, reach=30 * 24)
     assert found.hours == 24
