@@ -72,6 +72,7 @@ def _set_up(source: Source, report: Report) -> None:
     """Environment and Django; reading the settings starts the embedded database."""
     os.environ.setdefault(places.HOME_VARIABLE, str(places.ROOT / ".demo" / source.name))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_shop.project.settings")
+    os.environ.setdefault("ENCODER_EPOCHS", str(source.size.epochs))
     import django
 
     with report.step("Database"):
@@ -91,6 +92,7 @@ def _prepare(source: Source, options: argparse.Namespace, report: Report) -> dic
     steps.migrate(report)
     page = steps.load(source, report)
     steps.import_orders(report)
+    steps.look(report)
     steps.train(report)
     return page
 

@@ -14,18 +14,20 @@ GENERATED, ORDER_LOG, FASHION = "generated", "online_retail", "fashion"
 class Scale:
     products: int
     shoppers: int
+    epochs: int = 12
+    """Of the encoder: fewer where there are more pictures, so that a coffee lasts as long."""
 
 
 SCALES = {
     GENERATED: {
-        "small": Scale(products=120, shoppers=300),
-        "normal": Scale(products=600, shoppers=2_000),
+        "small": Scale(products=120, shoppers=300, epochs=30),
+        "normal": Scale(products=600, shoppers=2_000, epochs=12),
         "large": Scale(products=1_400, shoppers=10_000),
     },
     FASHION: {
-        "small": Scale(products=300, shoppers=200),
+        "small": Scale(products=300, shoppers=200, epochs=20),
         "normal": Scale(products=3_000, shoppers=3_000),
-        "large": Scale(products=20_000, shoppers=10_000),
+        "large": Scale(products=20_000, shoppers=10_000, epochs=8),
     },
 }
 

@@ -26,7 +26,13 @@ from reco_plugin.models import Run, RunStatus
 
 DAYS = 180
 SEED = 7
-LOADED, IMPORTED = "history", "orders"
+LOADED, IMPORTED, SEEN = "history", "orders", "pictures"
+LOOKING = (
+    ("Read the catalogue and its pictures", ("sync_items", "behaviour", "pictures")),
+    ("Teach an encoder what they show (fine_tune)", ("fine_tune",)),
+    ("Look at every picture (encode)", ("encode",)),
+)
+"""What the jobs do, in their order."""
 COUNTED = (
     "products", "variants", "shoppers", "guests", "events", "orders", "order_lines", "refunded",
 )  # fmt: skip
@@ -80,6 +86,44 @@ def import_orders(report: Report) -> None:
         LoadStep.objects.update_or_create(name=IMPORTED)
 
 
+def look(report: Report) -> None:
+    """Teach an encoder what the pictures show, and look at all of them; once, where that is installed."""
+    if LoadStep.objects.filter(name=SEEN).exists():
+        report.note(sight="done before")
+        return
+    if missing := _blindness():
+        report.say(f"  No products by their looks: {missing}")
+        report.note(sight=missing)
+        return
+    for title, jobs in LOOKING:
+        with report.step(title):
+            for name in jobs:
+                call_command("reco_jobs", "start", name, "--here", stdout=io.StringIO())
+    encoder = Run.objects.filter(kind="encoder").order_by("-pk").first()
+    told = _judged(encoder)
+    report.say(f"  {told}")
+    report.note(sight=told)
+    LoadStep.objects.update_or_create(name=SEEN)
+
+
+def _blindness() -> str:
+    """Why pictures cannot be looked at here, in plain words; '' when they can."""
+    from reco_plugin import conf
+    from reco_plugin.encoders import registry
+
+    return registry.kind(conf.settings.ENCODER).why_not()
+
+
+def _judged(encoder: Run | None) -> str:
+    """What became of the encoder, in one line."""
+    if encoder is None:
+        return "There were too few pictures to teach an encoder with."
+    if encoder.status == RunStatus.FAILED:
+        return f"The encoder failed: {encoder.error}"
+    words = [gate["words"] for gate in encoder.gates if gate.get("passed") is not None]
+    return f"Encoder {encoder.pk} is {encoder.status}. {' '.join(words)}"
+
+
 def train(report: Report) -> None:
     """Learn and publish by the plugin's own command, once; what came of it is told every time."""
     finished = Run.objects.filter(
@@ -90,6 +134,10 @@ def train(report: Report) -> None:
             _train(report)
         with report.step("Rank what trends, converts and is reduced"):
             call_command("reco_jobs", "start", "lists", "--here", stdout=io.StringIO())
+        if LoadStep.objects.filter(name=SEEN).exists():
+            with report.step("Draw the map, suggest facts that are missing"):
+                for name in ("score", "catalogue_map", "suggest"):
+                    call_command("reco_jobs", "start", name, "--here", stdout=io.StringIO())
     report.note(runs=[_facts(run) for run in Run.objects.order_by("pk")])
     latest = Run.objects.filter(kind="personal").order_by("-pk").first()
     if latest is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from example_shop.demo import places
@@ -93,6 +94,12 @@ RECO_ORDERS = "example_shop.shop.reco.ShopOrders"
 RECO_CART = "example_shop.shop.reco.cart_products"
 RECO_BASE_URL = os.environ.get("BASE_URL", "http://127.0.0.1:8000")  # links in e-mails
 RECO_ARTEFACT_DIR = str(HOME / "reco")
+RECO_PHOTO_SEARCH = find_spec("onnxruntime") is not None  # of the extra `images`
+RECO_ENCODER_CONFIG = {  # a small, quick network: the demo is to be ready within minutes
+    "size": 48,
+    "first_size": 32,
+    "epochs": int(os.environ.get("ENCODER_EPOCHS", "12")),
+}
 
 # reco: its jobs run in Celery workers where there is a broker, and beside the server where there is none
 if broker := os.environ.get("CELERY_BROKER_URL"):

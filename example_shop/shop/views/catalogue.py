@@ -13,7 +13,7 @@ from django.utils.http import urlencode
 
 from example_shop.shop.models import Category, Product, WishlistItem
 from reco_plugin import order_by_relevance
-from reco_plugin.serving.facets import recommend_facets
+from reco_plugin.serving.facets import plan_facets
 from reco_plugin.signals import product_viewed, search_performed
 
 PER_PAGE = 24
@@ -122,9 +122,10 @@ def _as_of(request: HttpRequest) -> str:
 
 def _facets(request: HttpRequest) -> dict[str, list[tuple[str, str]]]:
     """Shelves and brands this shopper is drawn to, as (label, address)."""
-    paths = [each.name for each in recommend_facets("category", request=request, limit=8)]
+    found = plan_facets({"category": 8, "brand": 8}, request=request)
+    paths = [each.name for each in found.get("category", ())]
     shelves = {shelf.trail: shelf for shelf in Category.objects.select_related("parent__parent")}
-    brands = [each.name for each in recommend_facets("brand", request=request, limit=8)]
+    brands = [each.name for each in found.get("brand", ())]
     find = reverse("shop:search")
     return {
         "shelves": [
