@@ -3,7 +3,8 @@
 from reco_plugin.doctor.examine import next_step, probes
 from reco_plugin.doctor.finding import Finding, Level
 from reco_plugin.doctor.in_force import settings_in_force
-from reco_plugin.doctor.readiness import Readiness, readiness
+from reco_plugin.doctor.kind import Readiness
+from reco_plugin.doctor.readiness import readiness
 
 __all__ = [
     "Finding",

@@ -3,45 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from reco_plugin import backends, conf
-from reco_plugin.doctor import steps
+from reco_plugin.doctor import seeing, steps
+from reco_plugin.doctor.kind import GOOD, WEAK, Readiness, percent
 from reco_plugin.doctor.sampling import NOTHING, Sample, unforced
 from reco_plugin.doctor.stock import ENOUGH_LOOKS, LOOK_DAYS, Stock, look_closer, take_stock
 from reco_plugin.retrieval.kinds import KINDS
 
-GOOD, WEAK = 75, 50
-"""Per cent from which a kind is good, and below which what it falls back on is shown instead."""
 FIRST = ("popular", "similar", "personal")
 """The easiest first; the one next step of a shop is of these."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Readiness:
-    """How far one kind of recommendation is."""
-
-    kind: str
-    figure: int
-    """Per cent: how full its lists are, times how different from one another."""
-    have: int
-    """Interactions (or products, lists) there are."""
-    need: int
-    ready: bool
-    """There is something to show: a run is live, or the shop's own rows are there."""
-    words: str
-    next_step: str = ""
-    """What brings it on; '' when it is ready."""
-
-    @property
-    def level(self) -> str:
-        """'good', 'weak', or 'fallback': what it falls back on is mostly shown."""
-        return "good" if self.figure >= GOOD else "weak" if self.figure >= WEAK else "fallback"
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {**asdict(self), "level": self.level}
 
 
 def readiness(site: int | None = None) -> list[Readiness]:
@@ -67,7 +39,7 @@ def _popular(stock: Stock, kind: str) -> Readiness:
     words = f"{_counted(stock.items)} products known, {_counted(stock.interactions)} interactions"
     return Readiness(
         kind=kind,
-        figure=_percent(_filled(stock, "popular")),
+        figure=percent(_filled(stock, "popular")),
         have=stock.items,
         need=1,
         ready=ready,
@@ -114,7 +86,7 @@ def _learnt(stock: Stock, kind: str, what: str, figure: float) -> Readiness:
     )
     return Readiness(
         kind=kind,
-        figure=_percent(figure if ready else on_the_way),
+        figure=percent(figure if ready else on_the_way),
         have=stock.interactions,
         need=need,
         ready=ready,
@@ -147,7 +119,7 @@ def _because(stock: Stock, kind: str) -> Readiness:
 
 
 def _of_sample(stock: Stock, kind: str, found: Sample, step: str) -> Readiness:
-    figure = _percent(found.size * found.variety)
+    figure = percent(found.size * found.variety)
     words = (
         f"{found.answered:,} of the {found.asked:,} most wanted products have a list, "
         f"{found.length:.1f} long on average; variety {found.variety:.0%}"
@@ -176,7 +148,7 @@ def _again(stock: Stock, kind: str) -> Readiness:
 def _list_of(run: str, step: Callable[[Stock], str]) -> Callable[[Stock, str], Readiness]:
     def asked(stock: Stock, kind: str) -> Readiness:
         have = stock.listed.get(run, 0)
-        figure, live = _percent(_filled(stock, run)), run in stock.live
+        figure, live = percent(_filled(stock, run)), run in stock.live
         return Readiness(
             kind=kind,
             figure=figure,
@@ -226,7 +198,7 @@ def _manual(stock: Stock, kind: str) -> Readiness:
 
 
 def _of_rows(kind: str, have: int, need: int, words: str, step: str) -> Readiness:
-    figure = _percent(min(1.0, have / max(need, 1)))
+    figure = percent(min(1.0, have / max(need, 1)))
     more = " or more" if have >= need else ""
     return Readiness(
         kind=kind,
@@ -243,10 +215,6 @@ def _live(is_live: bool) -> str:
     return "a run is live" if is_live else "no run is live"
 
 
-def _percent(share: float) -> int:
-    return round(100 * share)
-
-
 def _counted(number: int) -> str:
     return steps.counted(number)
 
@@ -255,6 +223,8 @@ _ASKED: Mapping[str, Callable[[Stock, str], Readiness]] = {
     "popular": _popular,
     "similar": _similar,
     "personal": _personal,
+    "visually_similar": seeing.alike,
+    "shop_the_look": seeing.look,
     "bought_together": _beside,
     "viewed_viewed": _beside,
     "viewed_bought": _beside,

@@ -13,6 +13,11 @@ AGAIN = (
 NEW = "Name the date a product became available: available_since of RECO_CATALOG."
 MANUAL = "Link products by hand, in the admin under Links."
 BACKFILL = "Bring your past orders in: python manage.py reco_backfill"
+EYES = (
+    "Choose a network that looks at pictures, RECO_ENCODER, and install the extra: "
+    "pip install 'django-reco-plugin[images]'"
+)
+SEE = "Look at the pictures of your products: python manage.py reco_train --kind all"
 LISTS = "Make the lists: python manage.py reco_train --kind lists"
 
 
@@ -82,6 +87,24 @@ def to_list(stock: Stock) -> str:
         if "tail" not in stock.live
         else "Nothing to do: it grows with what is shown and liked."
     )
+
+
+def to_see(stock: Stock) -> str:
+    """Towards what looks alike."""
+    if not stock.items:
+        return to_know(stock)
+    if not conf.settings.ENCODER:
+        return EYES
+    if "visual" in stock.live:
+        return (
+            f"{stock.items - stock.seen:,} products cannot be seen: give them pictures, and see in the admin under "
+            "Pictures which were refused and why."
+        )
+    if not stock.pictures:
+        return f"Name the pictures of your products: image and gallery of RECO_CATALOG. Then: {SEE}"
+    if not stock.pictures.get("readable"):
+        return "None of your pictures could be read: see in the admin under Pictures why."
+    return f"{SEE} (it takes the extra: pip install 'django-reco-plugin[images]')"
 
 
 def to_trend(stock: Stock) -> str:

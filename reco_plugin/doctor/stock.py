@@ -19,6 +19,7 @@ from reco_plugin.models import (
     Job,
     ManualLink,
     Neighbours,
+    Picture,
     RankedList,
     Related,
     Run,
@@ -33,6 +34,8 @@ ASKED = 100
 """Of that many of the most wanted products it is looked what would stand beside them."""
 LOOK_DAYS, ENOUGH_LOOKS = 7, 100
 RELATIONS = ("bought_together", "viewed_viewed", "viewed_bought", "bought_bought")
+ALIKE = {"personal": "similar", "visual": "visually_similar"}
+"""The kind of recommendation that the vectors of a kind of run make."""
 _LOOKS = (EventKind.VIEW_ITEM, EventKind.SELECT_ITEM)
 _WISHES = (*_LOOKS, EventKind.ADD_TO_CART, EventKind.ADD_TO_WISHLIST)
 
@@ -56,15 +59,24 @@ class Stock:
     listed: Mapping[str, int] = field(default_factory=dict)
     """Entries of the whole shop's list, of each kind of run."""
     related: Mapping[str, Sample] = field(default_factory=dict)
-    """Of each relation, and 'similar', what stands beside the most wanted products."""
+    """Of each relation, and of what is alike, what stands beside the most wanted products."""
     looks: int = 0
     """Products looked at in the last LOOK_DAYS, counted up to ENOUGH_LOOKS."""
     wishes: int = 0
     """Those, and products put into carts and wished for."""
     new: int = 0
     """Products that became available within RECO_NEW_DAYS, counted up to RECO_LIMIT."""
+    pictures: Mapping[str, int] = field(default_factory=dict)
+    """Number of pictures by their state."""
     links: int = 0
     """Products a merchandiser linked, counted up to RECO_LIMIT."""
+
+    @property
+    def seen(self) -> int:
+        """Products that the live visual run has a vector of."""
+        told = self.live["visual"].dataset if "visual" in self.live else {}
+        found = told.get("items") if isinstance(told, dict) else None
+        return int(found) if isinstance(found, int | float) else 0
 
 
 def take_stock(site: int) -> Stock:
@@ -84,13 +96,14 @@ def take_stock(site: int) -> Stock:
 
 
 def look_closer(site: int, stock: Stock) -> Stock:
-    """The rest of it too: what was made of it, kind by kind. Seven statements more."""
+    """The rest of it too: what was made of it, kind by kind. Eight statements more."""
     listed = _listed(stock.live)
     events, links = _events(site), _rows(ManualLink).filter(site=site).order_by()
     return replace(
         stock,
         listed={kind: len(keys) for kind, keys in listed.items()},
         related=_beside(stock.live, _known(listed.get("popular", ())), stock.items),
+        pictures=_pictures(site),
         looks=_recent(events, _LOOKS),
         wishes=_recent(events, _WISHES),
         new=_new(_rows(Item).filter(site=site)),
@@ -137,19 +150,26 @@ def _known(keys: Sequence[Any]) -> list[Key]:
 
 def _beside(live: Mapping[str, Run], asked: list[Any], items: int) -> dict[str, Sample]:
     """What stands beside the products asked about."""
-    found: dict[str, list[Sequence[Any]]] = {name: [] for name in (*RELATIONS, "similar")}
+    found: dict[str, list[Sequence[Any]]] = {name: [] for name in (*RELATIONS, *ALIKE.values())}
     if asked and (behaviour := live.get("behaviour")):
         rows = _rows(Related).filter(run=behaviour, product__in=asked, relation__in=RELATIONS)
         for relation, keys in rows.values_list("relation", "keys"):
             found[relation].append(keys)
-    if asked and (personal := live.get("personal")):
-        near = _rows(Neighbours).filter(run=personal, product__in=asked)
-        found["similar"] = list(near.values_list("keys", flat=True))
+    runs = {live[kind].pk: name for kind, name in ALIKE.items() if kind in live}
+    if asked and runs:
+        near = _rows(Neighbours).filter(run__in=runs, product__in=asked)
+        for run, keys in near.values_list("run_id", "keys"):
+            found[runs[run]].append(keys)
     wanted = conf.settings.LIMIT
     return {
         name: sample(lists, asked=len(asked), wanted=wanted, items=items)
         for name, lists in found.items()
     }
+
+
+def _pictures(site: int) -> dict[str, int]:
+    states = _rows(Picture).filter(site=site).order_by().values_list("state")
+    return dict(states.annotate(times=Count("pk")))
 
 
 def _recent(events: QuerySet[Any], kinds: Sequence[EventKind]) -> int:

@@ -44,7 +44,9 @@ from reco_plugin.models import (
     Item,
     Job,
     ManualLink,
+    Neighbours,
     OrderCursor,
+    Picture,
     RankedList,
     Related,
     Run,
@@ -689,3 +691,41 @@ def test_a_late_job_is_told_where_times_have_no_zone(settings):
     Job.objects.create(name="sync_items", started_at=ago, finished_at=ago, succeeded_at=ago)
     (found,) = (one for one in doctor.probes(1, fast=True) if one.name == "workers.jobs")
     assert "nothing starts them: sync_items" in found.words
+
+
+def test_what_is_by_sight_is_told_from_pictures_to_vectors_to_a_run(settings):
+    def told(kind: str = "visually_similar") -> doctor.Readiness:
+        return next(one for one in doctor.readiness() if one.kind == kind)
+
+    made = products(4)
+    Item.objects.bulk_create([Item(product=one, content_hash="x") for one in made])
+    assert "image and gallery of RECO_CATALOG" in told().next_step
+    for at, one in enumerate(made):
+        state = "quarantined" if at == 3 else "readable"
+        Picture.objects.create(product=one, name=f"{at}.jpg", state=state)
+    assert "3 of 4 pictures read, 1 refused" in told().words
+    assert "reco_train" in told().next_step
+    assert (told().figure, told().ready) == (0, False)
+    live("visual", dataset={"items": 3})
+    assert (told().figure, told().level, told().ready) == (75, "good", True)
+    assert told().next_step == ""
+    look = told("shop_the_look")
+    assert (look.figure, look.have) == (0, 3)
+    assert "products cannot be seen" in look.next_step
+    settings.RECO_ENCODER = ""
+    ActiveRun.objects.all().delete()
+    assert "RECO_ENCODER" in told().next_step
+
+
+def test_lists_of_what_looks_alike_are_as_good_as_they_are_full(settings):
+    settings.RECO_LIMIT = 2
+    made = products(8)
+    Item.objects.bulk_create([Item(product=one, content_hash="x") for one in made])
+    keys = [one.pk.hex for one in made]
+    RankedList.objects.create(run=live("popular"), segment="", keys=keys, scores=[1.0] * 8)
+    run = live("visual", dataset={"items": 8})
+    for at, one in enumerate(made[:4]):
+        near = [keys[(at + step) % 8] for step in (1, 2)]
+        Neighbours.objects.create(run=run, product=one, keys=near, scores=[1.0, 0.5])
+    assert figures()["visually_similar"][0] <= 50
+    assert figures()["similar"] == (0, "fallback")
