@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+import looksshop as looks
 import servingshop as ss
 from django.utils import timezone
 from testapp.models import Category, Product, StockRecord
@@ -24,6 +25,8 @@ BRANDS = ("Acme", "Birch", "Cedar", "")
 GENDERS = ("female", "male", "unisex", "")
 LISTS = ("popular", "trending", "converting", "tail", "sale")
 RELATIONS = ("bought_together", "viewed_viewed", "viewed_bought", "bought_bought")
+SEEN = frozenset(number for number in range(SIZE) if number % 5 != 4)
+"""Those that have a picture."""
 FALLBACKS = ("popular", "personal", "similar", "trending", "new_arrivals")
 
 
@@ -74,6 +77,8 @@ def build() -> Always:
     for of in LISTS:
         shop.runs[of] = _ranked(shop, of)
     shop.runs["behaviour"] = _related(shop)
+    angles = {number: 0.3 * (number % 7) for number in SEEN}
+    shop.runs["visual"] = looks.publish(shop, angles, lists=SIZE // 2)
     for number in range(SIZE):
         for place, step in enumerate((5, 9)):
             ManualLink.objects.create(
@@ -173,6 +178,15 @@ def _related(shop: Always) -> Run:
     Related.objects.bulk_create(rows)
     ss.activate(run)
     return run
+
+
+def completes(number: int, line: int, lines: set[int]) -> bool:
+    """Is product `number` part of a look with `line`, beside `lines`, as far as can be said in words?"""
+    shelves = {facts(each).category.rpartition(" > ")[2] for each in lines}
+    ours, theirs = facts(number), facts(line)
+    of_one = not ours.gender or not theirs.gender or ours.gender in (theirs.gender, "unisex")
+    apart = ours.category.rpartition(" > ")[2] not in shelves
+    return of_one and apart and {number, line} <= SEEN
 
 
 # --- the rules, in other words -------------------------------------------------------------------

@@ -46,7 +46,7 @@ def stand_in() -> None:
     _module("reco_plugin.beat", BEAT_SCHEDULE={})
     _module("reco_plugin.types", Shopper=object)
     _module("reco_plugin.serving").__path__ = []
-    _module("reco_plugin.serving.facets", recommend_facets=lambda *_, **__: ())
+    _module("reco_plugin.serving.facets", plan_facets=lambda *_, **__: {})
 
 
 def _module(name: str, **holds: Any) -> types.ModuleType:

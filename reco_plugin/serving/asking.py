@@ -157,13 +157,10 @@ def _named(name: str, found: Circumstances) -> tuple[PlacementSpec, tuple[Step, 
 
 
 def _tried(steps: tuple[Step, ...], found: Circumstances) -> tuple[Step, ...]:
-    """What is popular in a category is no step where there is no category to speak of."""
+    """Those that make sense here."""
     if conf.settings.FORCE_RUNG:
         return ways.forced(Rung(conf.settings.FORCE_RUNG))
-    asked_first = bool(steps) and steps[0].sources == ("popular_in_category",)
-    if asked_first and not found.category and not found.anchors:
-        return ways.without(steps, "popular_in_category")
-    return steps
+    return steps if found.category or found.anchors else ways.without_category(steps)
 
 
 def _anchors(catalog: Catalog, product: Any) -> tuple[Key, ...]:

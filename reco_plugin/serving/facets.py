@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,24 +51,34 @@ def recommend_facets(
     of its products, all of which may be shown right now. Raises ValueError for another facet
     or a negative limit while RECO_DEBUG_RAISE is on, and nothing otherwise.
     """
+    return plan_facets({facet: limit}, request=request, shopper=shopper).get(facet, [])
+
+
+def plan_facets(
+    limits: Mapping[str, int | None],
+    *,
+    request: HttpRequest | None = None,
+    shopper: Shopper | None = None,
+) -> dict[str, list[Facet]]:
+    """`recommend_facets` for several facets of a page at once: up to so many of each, read together."""
     try:
-        wanted = _count(facet, limit)
+        wanted = {facet: _count(facet, limit) for facet, limit in limits.items()}
         reads = breaker("reads", conf.settings.DATABASE)
-        if not conf.settings.ENABLED or not wanted or not reads.allows():
-            return []
+        if not conf.settings.ENABLED or not any(wanted.values()) or not reads.allows():
+            return {facet: [] for facet in limits}
         with savepoint(conf.settings.DATABASE):  # the shop's own user, site … may read
             found = circumstances(request=request, shopper=shopper, cart=())
-        return _judged(facet, wanted, found, reads)
+        return _judged(wanted, found, reads)
     except Exception as error:
         if conf.settings.DEBUG_RAISE:
             raise
         logger.error(
-            "recommend_facets(%r) failed: %s",
-            facet,
+            "recommend_facets(%s) failed: %s",
+            ", ".join(map(repr, limits)),
             outages.in_words(error),
             exc_info=None if outages.is_of_database(error) else error,
         )
-        return []
+        return {facet: [] for facet in limits}
 
 
 arecommend_facets = sync_to_async(recommend_facets, thread_sensitive=True)
@@ -84,11 +94,13 @@ def _count(facet: str, limit: int | None) -> int:
     return min(MOST, wanted)
 
 
-def _judged(facet: str, wanted: int, found: Circumstances, reads: Breaker) -> list[Facet]:
+def _judged(
+    wanted: Mapping[str, int], found: Circumstances, reads: Breaker
+) -> dict[str, list[Facet]]:
     """The answer; `reads` learns whether the database gave it."""
     allowance = Allowance(conf.settings.STATEMENT_TIMEOUT_MS)
     try:
-        answer = _facets(facet, wanted, found, allowance)
+        answer = _facets(wanted, found, allowance)
     except (Error, StoreError, Unavailable) as error:
         if outages.is_outage(error) or getattr(error, "is_outage", False):
             reads.failed()
@@ -102,14 +114,19 @@ def _judged(facet: str, wanted: int, found: Circumstances, reads: Breaker) -> li
     return answer
 
 
-def _facets(facet: str, wanted: int, found: Circumstances, allowance: Allowance) -> list[Facet]:
+def _facets(
+    wanted: Mapping[str, int], found: Circumstances, allowance: Allowance
+) -> dict[str, list[Facet]]:
     allowed, page = _allowed(found), shared_of(found)
     with bounded(found.using, allowance):
-        several = _with_products(_offered(facet, page)[: OVERFETCH * wanted], page)
+        several = _with_products(_offered(wanted, page), page)
         keys = {key for one in several for key in one.products}
         live = set(allowed.filter(pk__in=keys).values_list("pk", flat=True)) if keys else set()
-    shown = [_showable(one, live) for one in several]
-    return [one for one in shown if one.products][:wanted]
+    shown = [one for one in (_showable(one, live) for one in several) if one.products]
+    return {
+        facet: [one for one in shown if one.facet == facet][:count]
+        for facet, count in wanted.items()
+    }
 
 
 def _allowed(found: Circumstances) -> Any:
@@ -119,36 +136,43 @@ def _allowed(found: Circumstances) -> Any:
         return found.catalog.eligible(products, found.request).order_by()
 
 
-def _offered(facet: str, page: Shared) -> list[Facet]:
+def _offered(wanted: Mapping[str, int], page: Shared) -> list[Facet]:
+    """The first of each facet, as many as may be needed for some to have something to show."""
     past = page.read_past()
     events = past.history.events if past else ()
     keys = list(dict.fromkeys(event.key for event in events))
     private = _sensitive(keys, page.using)
     facts = {key: known for key, known in page.facts(keys).items() if key not in private}
-    found = offered(
-        facet,
-        interests=page.interests(),
-        events=events,
-        facts=facts,
-        wanted=_wanted(facet, page),
-    )
-    return [one for one in found if facet != "category" or not is_sensitive(one.name)]
+    popular = _popular(wanted, page)
+    found: list[Facet] = []
+    for facet, count in wanted.items():
+        several = offered(
+            facet,
+            interests=page.interests(),
+            events=events,
+            facts=facts,
+            wanted=popular.get(facet, ()),
+        )
+        named = [one for one in several if facet != "category" or not is_sensitive(one.name)]
+        found += named[: OVERFETCH * count]
+    return found
 
 
-def _wanted(facet: str, page: Shared) -> Sequence[Scored]:
-    """The live list of names: their keys are no product's."""
-    asked = Ranked(segment="", of=RUNS[facet])
+def _popular(facets: Iterable[str], page: Shared) -> dict[str, Sequence[Scored]]:
+    """The live lists of names, in one statement: their keys are no product's."""
     names = Reader(stores={}, runs=page.reader().runs, to_key=str, using=page.using, site=page.site)
-    return names.answer((asked,))[asked] if names.can(asked) else ()
+    asked = {facet: Ranked(segment="", of=RUNS[facet]) for facet in facets}
+    answers = names.answer([one for one in asked.values() if names.can(one)])
+    return {facet: answers.get(one, ()) for facet, one in asked.items()}
 
 
-def _with_products(facets: Iterable[Facet], page: Shared) -> list[Facet]:
+def _with_products(facets: Sequence[Facet], page: Shared) -> list[Facet]:
     """Each with the most wanted of its products behind those that the shopper knows, in one statement."""
-    of = {one.name: Ranked(segment=segment_of(one.facet, one.name)) for one in facets}
+    of = {one: Ranked(segment=segment_of(one.facet, one.name)) for one in facets}
     answers = page.reader().answer(tuple(of.values()))
     found = []
     for one in facets:
-        wanted = (scored.key for scored in answers.get(of[one.name], ()))
+        wanted = (scored.key for scored in answers.get(of[one], ()))
         keys = tuple(dict.fromkeys((*wanted, *one.products)))
         found.append(replace(one, products=keys[:EACH]))
     private = _sensitive({key for one in found for key in one.products}, page.using)

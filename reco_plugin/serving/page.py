@@ -20,6 +20,7 @@ from reco_plugin.serving.ladder import Ladder
 from reco_plugin.serving.prefetch import prefetch
 from reco_plugin.serving.recommend import guarded, judge, log, switched_off
 from reco_plugin.serving.recording import record as record_shown
+from reco_plugin.serving.rungs import is_idle
 from reco_plugin.serving.shared import Shared, shared_of
 from reco_plugin.types import Shopper, Slate
 
@@ -144,6 +145,9 @@ def _begun(name: str, of: Circumstances, shared: Shared, ladders: dict[str, Ladd
         return empty(name, "", str(error))
     if not ask.spec.is_active:
         return empty(name, "", "a draft")
+    sources = [source for step in ask.steps for source in step.sources]
+    if sources and all(is_idle(source, shared) for source in sources):
+        return empty(ask.kind, name, f"{sources[0]}: no run is live")
     ladders[name] = Ladder(ask, shared)
     return empty(name, "", "")
 

@@ -81,9 +81,8 @@ class Rungs:
         return tuple(one for one in found if reader.can(one))
 
     def is_idle(self, name: str) -> bool:
-        """Is it known, without reading, that no run is live that this source cannot do without?"""
-        needs, live = getattr(SOURCES[name], "needs", ""), self.shared.pointers
-        return bool(needs) and live is not None and needs not in live
+        """See `is_idle`."""
+        return is_idle(name, self.shared)
 
     def offer(self, name: str) -> list[Candidate]:
         """What this source proposes, best first. Raises NothingToGoBy."""
@@ -368,6 +367,12 @@ class Rungs:
         """Only where the shopper asked for the popular products of that very category."""
         asked = self.ask.kind == "popular" and bool(self.ask.of.category)
         return asked and step.sources == ("popular_in_category",)
+
+
+def is_idle(name: str, shared: Shared) -> bool:
+    """Is it known, without reading, that no run is live that this source cannot do without?"""
+    needs, live = getattr(SOURCES[name], "needs", ""), shared.pointers
+    return bool(needs) and live is not None and needs not in live
 
 
 def is_sparing(name: str) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from reco_plugin.retrieval.kinds import KINDS
 from reco_plugin.types import KindShare, PlacementSpec, Rung
 
-POPULAR = ("popular_in_category", "popular")
+POPULAR = IN_CATEGORY, WHOLE = ("popular_in_category", "popular")
 """Sources that many kinds end with; a placement names them itself, as its fallback."""
 
 
@@ -53,11 +53,24 @@ def forced(rung: Rung) -> tuple[Step, ...]:
     return tuple(_alone(str(rung), (str(rung),)))
 
 
-def without(steps: Iterable[Step], source: str) -> tuple[Step, ...]:
-    """`steps` but those that are of `source` alone; what comes first then is no fallback."""
-    left = [step for step in steps if step.sources != (source,)]
-    if left and left[0].is_fallback:
-        left[0] = Step(offers=left[0].offers, is_fallback=False)
+def without_category(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """`steps` where there is no category to begin with: what is popular in one is left out where it came
+    first, and in a mix the whole shop's list takes its place, lest its share be lost."""
+    if not steps or IN_CATEGORY not in steps[0].sources:
+        return tuple(steps)
+    if len(steps[0].sources) == 1:
+        return _begun_by_next(step for step in steps if step.sources != (IN_CATEGORY,))
+    offers = tuple(
+        (share, WHOLE if name == IN_CATEGORY else name) for share, name in steps[0].offers
+    )
+    return tuple(_each_once([replace(steps[0], offers=offers), *steps[1:]]))
+
+
+def _begun_by_next(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """What comes first now is no fallback."""
+    left = list(steps)
+    if left:
+        left[0] = replace(left[0], is_fallback=False)
     return tuple(left)
 
 

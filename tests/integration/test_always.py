@@ -19,7 +19,7 @@ from reco_plugin.placements import problems, read
 from reco_plugin.retrieval.kinds import KINDS
 from reco_plugin.serving import pointers, recommend, spots
 from reco_plugin.serving.page import plan
-from reco_plugin.types import Rung, Slate
+from reco_plugin.types import Rung, Slate, SlateItem
 
 NUMBERS = st.integers(0, al.SIZE - 1)
 SOME = st.sets(NUMBERS, max_size=6)
@@ -192,12 +192,27 @@ def check(shop: al.Always, world: World, slate: Slate, *, limit: int, beside_anc
         assert item.product.pk == item.key
         assert item.reason or item.source, item
         assert item.probability is None or 0 < item.probability <= 1
+        check_seen(shop, world, number, item, beside_anchor=beside_anchor)
     assert len(world.groups(shown)) == len(shown), "two variants of a product"
     assert len(shown) <= limit
     assert [item.position for item in slate] == list(range(len(shown)))
     assert bool(slate) is (slate.rung is not Rung.NOTHING)
     errors = [note for note in slate.notes if "error" in note]
     assert not errors, errors
+
+
+def check_seen(
+    shop: al.Always, world: World, number: int, item: SlateItem, *, beside_anchor: bool
+) -> None:
+    """What is by sight has been seen, and what completes a look is no second of what is there."""
+    word, _colon, about = item.reason.partition(":")
+    if word not in ("looks_like", "goes_with_look"):
+        return
+    line = next(each for each in range(al.SIZE) if str(shop.key(each)) == about)
+    assert {number, line} <= al.SEEN
+    if word == "goes_with_look":
+        beside = {world.group(world.anchor), world.anchor} if beside_anchor else world.cart
+        assert al.completes(number, line, {line, *beside}), (number, line)
 
 
 @CHECKED

@@ -8,7 +8,7 @@ from servingshop import Shop, activate, item, products, publish, rank, request
 from testapp.models import StockRecord
 
 from reco_plugin.models import Interest, Item, RankedList, Run, RunStatus
-from reco_plugin.serving.facets import arecommend_facets, recommend_facets
+from reco_plugin.serving.facets import arecommend_facets, plan_facets, recommend_facets
 from reco_plugin.serving.reasons import of_facet
 from reco_plugin.types import EventKind
 
@@ -117,6 +117,21 @@ def test_it_never_raises(shop, settings, monkeypatch):
     settings.RECO_DEBUG_RAISE = True
     with pytest.raises(ValueError, match="brand, category"):
         recommend_facets("colour")
+
+
+def test_both_facets_of_a_page_are_read_together(shop):
+    shop.viewed(3, 8)
+    alone = {
+        facet: recommend_facets(facet, shopper=shop.shopper) for facet in ("brand", "category")
+    }
+    with CaptureQueriesContext(connection) as one:
+        recommend_facets("brand", shopper=shop.shopper)
+    with CaptureQueriesContext(connection) as both:
+        found = plan_facets({"brand": None, "category": None}, shopper=shop.shopper)
+    assert found == alone
+    assert len(both.captured_queries) == len(one.captured_queries)
+    few = plan_facets({"brand": 1, "category": 0}, shopper=shop.shopper)
+    assert few == {"brand": alone["brand"][:1], "category": []}
 
 
 def test_switched_off_nothing_is_read(shop, settings, django_assert_num_queries):

@@ -134,6 +134,30 @@ def test_without_a_run_it_is_nothing_and_reads_nothing(shop):
     assert not reading(captured)
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_what_is_missing_is_said_whether_or_not_it_was_known_before(shop, is_known):
+    Placement.objects.create(slug="alike", kinds=[{"kind": "visually_similar"}], fallback=[])
+    if is_known:
+        recommend("popular")
+    page = plan(ss.request(), ["alike", "popular"], product=shop.products[9])
+    assert page["alike"].notes == ("visually_similar: no run is live",)
+    assert (page["alike"].placement, page["alike"].kind) == ("alike", "visually_similar")
+    assert len(page["popular"]) == 8
+
+
+def test_a_share_that_cannot_be_seen_is_left_to_the_rest(shop):
+    Placement.objects.create(
+        slug="mixed", kinds=[{"kind": "visually_similar"}, {"kind": "similar"}], fallback=[]
+    )
+    slate = recommend("mixed", product=shop.products[9], limit=4)
+    assert set(shop.numbers(slate)) == {7, 8, 10, 11}
+    assert slate.notes == ("visually_similar: no run is live",)
+    looks.publish(shop, by_remainder(shop), lists=10)
+    pointers.forget()
+    slate = recommend("mixed", product=shop.products[9], limit=4)
+    assert {item.source for item in slate} == {"visually_similar", "similar"}
+
+
 # --- more like this ------------------------------------------------------------------------------
 
 
@@ -154,6 +178,31 @@ def test_what_is_known_to_behave_alike_comes_first(shop):
     looks.publish(shop, by_remainder(shop), lists=10)
     slate = recommend("similar", product=shop.products[9], limit=4)
     assert set(shop.numbers(slate)) == {7, 8, 10, 11}
+
+
+def test_what_looks_like_the_last_seen_is_recommended_without_any_behaviour(shop):
+    ActiveRun.objects.exclude(kind="popular").delete()
+    looks.publish(shop, by_remainder(shop), lists=10)
+    shop.viewed(9)
+    slate = recommend("personal", shopper=shop.shopper, limit=4)
+    assert set(shop.numbers(slate)) == {3, 6, 12, 15}
+    assert slate.rung is Rung.PERSONAL
+    assert {item.reason for item in slate} == {f"looks_like:{shop.products[9].pk}"}
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="counts what pgvector reads")
+def test_what_looks_alike_costs_a_personal_slate_no_read(shop):
+    shop.viewed(9, 4)
+
+    def asked() -> list[str]:
+        pointers.forget()
+        with CaptureQueriesContext(connection) as captured:
+            assert plan(ss.request(), ["personal"], shopper=shop.shopper, record=False)["personal"]
+        return reading(captured)
+
+    before = asked()
+    looks.publish(shop, by_remainder(shop), lists=10)
+    assert len(asked()) == len(before)
 
 
 # --- shop the look -------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What looks alike and what completes a look; no database."""
 
+import datetime as dt
 import math
 
 import numpy as np
@@ -10,8 +11,8 @@ from reco_plugin.ranking import fields
 from reco_plugin.ranking.looks import completing
 from reco_plugin.retrieval import SOURCES, Neighbours, Query, Related
 from reco_plugin.retrieval.shop_the_look import LIKE, TWINS
-from reco_plugin.stores.base import Scored
-from reco_plugin.types import Candidate, ItemFacts, Rung
+from reco_plugin.stores.base import PastEvent, Scored
+from reco_plugin.types import Candidate, EventKind, ItemFacts, Rung
 
 LOOK = SOURCES["shop_the_look"]
 
@@ -84,6 +85,31 @@ def test_a_twin_is_believed_as_far_as_it_looks_alike():
 def test_of_a_cart_few_lines_are_looked_at_for_twins():
     asked = LOOK.lookups(Query(cart=tuple(range(1, 40))))
     assert [one.key for one in asked if isinstance(one, Neighbours)] == list(range(1, LIKE + 1))
+
+
+def view(key, hours):
+    at = dt.datetime(2026, 3, 1, tzinfo=dt.UTC) - dt.timedelta(hours=hours)
+    return PastEvent(key=key, kind=EventKind.VIEW_ITEM, occurred_at=at, vector=None)
+
+
+def test_what_is_liked_is_known_before_what_only_looks_alike():
+    query = Query(events=(view(1, 0),), k=5)
+    seen = Neighbours(key=1, k=5, of="visual")
+    found = SOURCES["personal"].candidates(query, {seen: scored((7, 0.9), (8, 0.8))})
+    assert [(one.key, one.reason) for one in found] == [(7, "looks_like:1"), (8, "looks_like:1")]
+    both = {seen: scored((7, 0.9)), Neighbours(key=1, k=5): scored((6, 0.5))}
+    assert [one.key for one in SOURCES["personal"].candidates(query, both)] == [6, 7]
+
+
+def test_a_look_at_something_only_seen_stands_in_for_what_nobody_went_on_from():
+    """The newest product has no behaviour and no features, only a picture."""
+    query = Query(events=(view(1, 0), view(2, 1)), k=5)
+    answers = {
+        Related(relation="viewed_viewed", key=2): scored(*((20 + at, 1.0) for at in range(10))),
+        Neighbours(key=1, k=5, of="visual"): scored((7, 0.9), (8, 0.8)),
+    }
+    found = SOURCES["personal"].candidates(query, answers)
+    assert {7, 8} <= {one.key for one in found[:4]}
 
 
 # --- matched -------------------------------------------------------------------------------------
