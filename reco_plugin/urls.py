@@ -8,4 +8,5 @@ app_name = "reco"
 urlpatterns: list[URLPattern] = [
     path("c/<str:token>/", views.click, name="click"),
     path("interests/", views.interests, name="interests"),
+    path("photo/", views.photo, name="photo"),
 ]
