@@ -49,6 +49,8 @@ class Size:
 
 
 QUICK = Size(events=300_000, items=10_000, shoppers=15_000)
+IN_DATABASE = Size(events=2_000_000, items=20_000, shoppers=80_000)
+"""The same shop on a fifth of its shelves: for what reads and writes a database as well."""
 
 
 def run(bench: Bench) -> Iterator[Row]:
@@ -56,12 +58,15 @@ def run(bench: Bench) -> Iterator[Row]:
     options = asdict(QUICK if bench.quick else Size())
     turns = 1 if bench.quick else 3
     ours_, bare_ = [], []
-    with bench.progress(turns * 2, "count") as bar:
+    with bench.progress(turns * 2 + 1, "count") as bar:
         for _ in range(turns):
             bare_.append(in_child("benchmarks.cooccurrence:bare", **options).value)
             bar.update()
             ours_.append(in_child("benchmarks.cooccurrence:ours", **options).value)
             bar.update()
+        stored = options if bench.quick else asdict(IN_DATABASE)
+        job = in_child("benchmarks.behaviour_day:job", **stored).value
+        bar.update()
     counted = timing([(mine["count"], floor) for mine, floor in zip(ours_, bare_, strict=True)])
     yield Row.at_most(
         "pairs and sequences",
@@ -74,6 +79,9 @@ def run(bench: Bench) -> Iterator[Row]:
     day = timing([(mine["day"], mine["whole"]) for mine in ours_])
     yield Row.at_most(
         "a day is added", day.figure, day.floor, DAY_SHARE, ratio=day.ratio, note=ours_[-1]["added"]
+    )
+    yield Row.at_most(
+        "a day is added, by the job", job["day"], job["whole"], DAY_SHARE, note=job["note"]
     )
     peak = max(mine["peak_mb"] for mine in ours_)
     note = "the log and the update among it"
