@@ -130,6 +130,7 @@ class Interest(models.Model):
                 fields=["shopper", "site", "facet", "value"], name="reco_interest_one"
             )
         ]
+        indexes = [models.Index(fields=["site"], name="reco_interest_site")]
 
     def __str__(self) -> str:
         return f"{self.facet}: {self.value}"
