@@ -22,11 +22,13 @@ DIMENSION = 13
 NAME = "fakeencoder.Colours"
 
 
-def weights(seed: int = 0, turned: float = 0.0) -> Weights:
-    """A network whose embedding is a turn of the colours; the more noise (`turned`), the worse it is."""
+def weights(seed: int = 0, turned: float = 0.0, *, blind: bool = False) -> Weights:
+    """A network whose embedding is a turn of the colours; a blind one sees the same everywhere."""
     random = np.random.default_rng(seed)
     matrix = np.eye(DIMENSION, dtype=np.float32)
     matrix += turned * random.normal(size=matrix.shape).astype(np.float32)
+    if blind:
+        matrix[:-1] = 0
     return Weights(architecture="student", size=SIZE, arrays={"matrix": matrix})
 
 
@@ -54,7 +56,7 @@ class Looking:
 
 
 class Colours:
-    """A `registry.Kind`. It learns at once: how much noise is left, says the config."""
+    """A `registry.Kind`. It learns at once."""
 
     def why_not(self) -> str:
         return ""
@@ -65,7 +67,9 @@ class Colours:
     def start(
         self, config: Mapping[str, Any], source: str, sha256: str
     ) -> tuple[Weights | None, str]:
-        return None, "It starts from nothing."
+        if source == "auto":
+            return None, "It starts from nothing."
+        return load(source), "It starts from a file."
 
     def fine_tune(
         self, lesson: Lesson, config: Mapping[str, Any], start: Weights | None, way: Way, told: Told
@@ -73,7 +77,7 @@ class Colours:
         if config.get("dies"):
             os.kill(os.getpid(), signal.SIGKILL)
         told("train", 1, 1)
-        learnt = weights(way.seed, config.get("noise", 0.0))
+        learnt = weights(way.seed, 0.01 * way.seed, blind=config.get("blind", False))
         held = held_out(lesson.products, 0.2, way.seed)
         metrics = {"score": 0.5, "start score": config.get("start", 0.1)}
         return SimpleNamespace(weights=learnt, metrics=metrics, held=held, notes=())

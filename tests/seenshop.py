@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import pictureshop
 from testapp.models import Category, Product
 
 from reco_plugin import backends
+from reco_plugin.catalog.pictures import Source
 from reco_plugin.encoders.weights import Weights, save
 from reco_plugin.jobs.publish import activate
 from reco_plugin.jobs.running.execute import Execution, execute
 from reco_plugin.jobs.sync_items import sync_items
-from reco_plugin.models import Picture, Run, RunStatus
+from reco_plugin.models import Picture, PictureState, Run, RunStatus
 
 COLOURS = {
     "Red": (200, 30, 30),
@@ -49,7 +51,20 @@ class Shop(pictureshop.Shop):
                 )
                 self.products[-1].shelves.add(shelf)
         sync_items()
+        Picture.objects.bulk_create(self.read(product) for product in self.products)
         return self
+
+    def read(self, product: Product) -> Picture:
+        """The row of its picture, as the job pictures makes it."""
+        (name,) = product.facts["pictures"]
+        source = Source(name=name, storage=self.storage)
+        return Picture(
+            product=product,
+            name=name,
+            marker=source.marker(),
+            content_hash=hashlib.sha256((self.folder / name).read_bytes()).hexdigest(),
+            state=PictureState.READABLE,
+        )
 
     def made(self, name: str, shade: tuple[int, int, int], number: int = 0) -> Product:
         """A product with one picture; not read yet."""

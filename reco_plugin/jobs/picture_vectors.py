@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from django.db import IntegrityError, connections, transaction
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from psycopg import sql
 
 from reco_plugin import conf
@@ -29,6 +29,14 @@ def pictures(site: int) -> QuerySet[Picture]:
     """Those of a site that are known: read once, and not in quarantine since."""
     rows = Picture.objects.using(conf.settings.DATABASE).filter(site=site)
     return rows.exclude(content_hash="").exclude(state=PictureState.QUARANTINED)
+
+
+def seen_items(site: int) -> QuerySet[Item]:
+    """Products that have a place of their own among the vectors: not what is sensitive, nor a variant whose
+    product shows pictures itself (sizes of a shirt show one picture, and would crowd out other shirts)."""
+    shown = pictures(site).filter(product_id=OuterRef("group_id"))
+    items = Item.objects.using(conf.settings.DATABASE).filter(site=site, sensitive=False)
+    return items.filter(Q(group=None) | ~Exists(shown))
 
 
 def missing(site: int, encoder: str) -> QuerySet[Picture]:
@@ -64,8 +72,10 @@ def _copy(rows: list[tuple[str, str, bytes]]) -> None:
         sql.Identifier(PictureVector._meta.db_table),
         sql.SQL(", ").join(map(sql.Identifier, _COLUMNS)),
     )
+    connection = connections[conf.settings.DATABASE]
     with (
-        connections[conf.settings.DATABASE].cursor() as cursor,
+        connection.wrap_database_errors,
+        connection.cursor() as cursor,
         cursor.copy(statement) as stream,
     ):
         stream.set_types(["varchar", "varchar", "bytea"])
@@ -77,10 +87,9 @@ def read(
     site: int, encoder: str, products: Collection[Any] | None = None
 ) -> Iterator[tuple[Any, int, str, npt.NDArray[np.float32]]]:
     """(product, position, content hash, vector (d,)) of every picture `encoder` has seen, those of a
-    product one after another; of products we know and that are not sensitive, or of those in `products`."""
-    using = conf.settings.DATABASE
+    product one after another; of `seen_items`, or of those among them in `products`."""
     seen = vectors().filter(encoder=encoder, content_hash=OuterRef("content_hash"))
-    known = Item.objects.using(using).filter(pk=OuterRef("product_id"), site=site, sensitive=False)
+    known = seen_items(site).filter(pk=OuterRef("product_id"))
     rows = pictures(site).filter(Exists(known)).annotate(seen=Subquery(seen.values("vector")[:1]))
     rows = rows.filter(seen__isnull=False).order_by("product_id", "position", "pk")
     if products is not None:
