@@ -132,3 +132,29 @@ def test_folding_is_exact_up_to_rounding():
         given.arrays["body.bn1.running_var"] + onnx_graph.EPSILON
     )
     assert np.allclose(weight[3], given.arrays["body.conv1.weight"][3] * factor[3], atol=1e-6)
+
+
+def test_a_process_answers_with_it_as_it_would_itself(tmp_path):
+    """From the bytes of a photo to a vector: the line that a search by photo takes."""
+    import io
+
+    from PIL import Image
+
+    from reco_plugin.encoders.base import Limits
+    from reco_plugin.encoders.decoding import decode
+    from reco_plugin.encoders.service import EncoderService, Job
+
+    digest = onnx.export(weights(), tmp_path / "it.onnx")
+    held = io.BytesIO()
+    Image.fromarray(pictures(1)[0]).resize((90, 60)).save(held, "JPEG")
+    service = EncoderService(Job(path=tmp_path / "it.onnx", sha256=digest))
+    try:
+        found = service.ask(held.getvalue(), 30)
+        pixels = decode(held.getvalue(), Limits(), SIZE)
+        own = onnx.OnnxEncoder(tmp_path / "it.onnx").encode(pixels[None])[0]
+        assert np.allclose(found, own, atol=1e-5)
+    finally:
+        service.end()
+    changed = EncoderService(Job(path=tmp_path / "it.onnx", sha256="0" * 64))
+    with pytest.raises(EncoderUnavailable, match="checksum"):
+        changed.ask(held.getvalue(), 30)
