@@ -35,7 +35,11 @@ def work(work: Work) -> dict[str, Any]:
         lists = newcomers.join(work.site, given)
     told = {"added": report.added, "vectors": len(given), "lists": lists}
     with work.stage("pictures"):
-        return told | first_look(work, born)
+        told |= first_look(work, born)
+    if told.get("looks"):
+        with work.stage("looks"):
+            newcomers.join(work.site, give_vectors(work.site, born))
+    return told
 
 
 def welcome(work: Work) -> tuple[ItemSync, list[Key]]:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from reco_plugin.types import Floats
 
-FEWEST = 100
+FEWEST = 30
 """Guesses with a known truth, below which nothing can be said."""
-BIN = 50
+BIN = 25
 """Of so many neighbours in strength the share of right ones is taken."""
 
 

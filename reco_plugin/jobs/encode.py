@@ -18,8 +18,9 @@ import numpy.typing as npt
 from reco_plugin import conf
 from reco_plugin.encoders.base import Refused
 from reco_plugin.encoders.process import EncoderProcess
-from reco_plugin.jobs import artefacts, picture_vectors, visual
+from reco_plugin.jobs import artefacts, newcomers, picture_vectors, visual
 from reco_plugin.jobs.live_encoder import Live, live_encoder, opened_by
+from reco_plugin.jobs.newborn import give_looks
 from reco_plugin.jobs.picture_files import read
 from reco_plugin.jobs.picture_rows import FORGIVEN, STRIKES, pictures
 from reco_plugin.jobs.running.now import reported_now
@@ -61,7 +62,11 @@ def work(work: Work) -> dict[str, Any]:
             counted.update(found)
     report = {"encoded": counted.pop("encoded", 0), "refused": dict(counted)}
     work.report.update(report)
-    return report | visual.refresh(work, live, {**OPTIONS, **work.options})
+    report |= visual.refresh(work, live, {**OPTIONS, **work.options})
+    if report["encoded"]:
+        with work.stage("newborn"):
+            newcomers.join(work.site, give_looks(work.site))
+    return report
 
 
 def _payloads(live: Live) -> list[dict[str, Any]]:

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from reco_plugin import conf
+from reco_plugin.jobs.lesson import number_of
 from reco_plugin.models import Item
 from reco_plugin.types import IdMap, Ints, Key
 
 BATCH = 5_000
 CATEGORY, BRAND = "category", "brand"
-FEWEST = 100
+FEWEST = 50
 """Products that must have a fact, for it to be looked into."""
 SHARED = 2.0
 """Products that a value of a fact must belong to on average: what names a single product cannot be seen."""
@@ -61,6 +62,8 @@ class Facts:
     """Those that some products have and others lack."""
     groups: Ints
     """(n,) number of the group of variants each is of; its own, for most."""
+    numbers: Ints
+    """(n,) the number by which each is drawn for a hold-out, see `lesson.number_of`."""
 
     @classmethod
     def read(cls, site: int, items: IdMap) -> Self:
@@ -69,14 +72,16 @@ class Facts:
         is_item = np.zeros(len(items), np.bool_)
         groups: dict[Key, int] = {}
         member = np.arange(len(items), dtype=np.int32) + len(items)
+        numbers = np.asarray([number_of(key) for key in items.to_python()], np.int32)
         for row, group, facts in _rows(site, items):
             is_item[row] = True
             if group is not None:
                 member[row] = groups.setdefault(group, len(groups))
+                numbers[row] = number_of(group)
             for name, values in facts:
                 table.setdefault(name, {})[row] = values
         made = (_field(name, told, is_item) for name, told in table.items())
-        return cls(fields=tuple(filter(None, made)), groups=member)
+        return cls(fields=tuple(filter(None, made)), groups=member, numbers=numbers)
 
 
 def _rows(

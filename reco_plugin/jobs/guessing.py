@@ -50,6 +50,8 @@ class Guessing:
     groups: Ints
     """(n,) number of each product's group of variants."""
     field: Field
+    unlearnt: npt.NDArray[np.bool_]
+    """(n,) whose facts the encoder was not taught: only they show what its vectors say of others."""
 
     def suggestions(self, floor: float, check: Callable[[], None]) -> Iterator[Suggested]:
         """Those at least as certain as `floor`; `check` is called now and then."""
@@ -88,7 +90,7 @@ class Guessing:
     @cached_property
     def _measured(self) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """(m,) strengths of guesses about products of known truth, and which are right."""
-        rows = self.field.known
+        rows = self.field.known[self.unlearnt[self.field.known]]
         if len(rows) > MOST_MEASURED:
             chosen = np.random.default_rng(0).choice(rows, MOST_MEASURED, replace=False)
             rows = np.sort(chosen)

@@ -43,12 +43,32 @@ def give_vectors(site: int, keys: Collection[Any] | None = None) -> list[Key]:
         items, until = _changed(run, items)
     else:
         items = items.filter(pk__in=keys)
+    given = _all_given(run, artefact, items)
+    if until is not None:
+        _remember(run, until)
+    return given
+
+
+def give_looks(site: int) -> list[Key]:
+    """Do it again for all that were born after the live personal run, as far as their pictures tell it
+    anything: when some were looked at that had not been. Returns which have vectors."""
+    run = active_run(site, "personal")
+    artefact = _artefact(run) if run else None
+    if run is None or artefact is None or artefact.looks is None:
+        return []
+    items = _items(site)
+    born = [key for key in items.values_list("pk", flat=True) if artefact.items.row(key) is None]
+    given: list[Key] = []
+    for at in range(0, len(born), BATCH):
+        given += _all_given(run, artefact, items.filter(pk__in=born[at : at + BATCH]))
+    return given
+
+
+def _all_given(run: Run, artefact: Artefact, items: QuerySet[Item]) -> list[Key]:
     unknown = (item for item in items.iterator(BATCH) if artefact.items.row(item.pk) is None)
     given: list[Key] = []
     while batch := list(islice(unknown, BATCH)):
         given += _give(run, artefact, batch)
-    if until is not None:
-        _remember(run, until)
     return given
 
 

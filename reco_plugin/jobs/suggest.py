@@ -1,7 +1,7 @@
 """Say what products' pictures tell of the facts the shop has left empty, for a merchandiser to accept.
 
 A product takes after those that look most like it. How far that is to be trusted is measured, for each
-fact by itself, on products that have it, as if they had it not.
+fact by itself, on products that have it and were kept from the encoder's training, as if they had it not.
 """
 
 from __future__ import annotations
@@ -9,18 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from django.db import transaction
 
 from reco_plugin import conf
+from reco_plugin.encoders.recipe import Recipe
+from reco_plugin.encoders.sampling import held_out
 from reco_plugin.jobs.facts import Facts
 from reco_plugin.jobs.guessing import Guessing, Suggested
 from reco_plugin.jobs.neighbours import Directions
 from reco_plugin.jobs.publish import active_run
 from reco_plugin.jobs.running.work import Work
 from reco_plugin.models import Run, Suggestion
-from reco_plugin.types import Key
+from reco_plugin.types import Ints, Key
 
 BATCH = 1_000
+CERTAINLY = 0.8
+"""Share of a hold-out that is taken for one still."""
 _OPEN = Suggestion.State.OPEN
 
 
@@ -35,11 +41,12 @@ def work(work: Work) -> dict[str, Any]:
         return {"suggestions": 0, "note": f"Store {run.store!r} does not hand out its vectors."}
     with work.stage("facts"):
         facts = Facts.read(work.site, space.items)
+        unlearnt = _unlearnt(run, facts.numbers)
     suggested: list[Suggested] = []
     told: dict[str, Any] = {}
     with work.stage("guess"):
         for done, field in enumerate(facts.fields):
-            guessing = Guessing(space=space, groups=facts.groups, field=field)
+            guessing = Guessing(space=space, groups=facts.groups, field=field, unlearnt=unlearnt)
             found = list(guessing.suggestions(floor, work.check))
             suggested += found
             told[field.name] = {**guessing.as_json(), "suggested": len(found)}
@@ -47,6 +54,19 @@ def work(work: Work) -> dict[str, Any]:
     with work.stage("write"):
         _write(work, run, suggested)
     return {"run": run.pk, "suggestions": len(suggested), "facts": told}
+
+
+def _unlearnt(run: Run, numbers: Ints) -> npt.NDArray[np.bool_]:
+    """Products of the hold-out of the encoder's training; all, where there was none.
+
+    A little less than the hold-out: what came and went since has moved its edge.
+    """
+    using = conf.settings.DATABASE
+    encoder = Run.objects.using(using).filter(pk=run.config.get("encoder"), kind="encoder").first()
+    if encoder is None:
+        return np.ones(len(numbers), np.bool_)
+    share = float(encoder.config.get("encoder", {}).get("holdout", Recipe().holdout))
+    return held_out(numbers, CERTAINLY * share, int(encoder.config.get("seed", 0)))
 
 
 def _write(work: Work, run: Run, suggested: Sequence[Suggested]) -> None:

@@ -8,7 +8,7 @@ import visualshop
 from testapp.models import Product
 
 from reco_plugin.jobs.running.execute import execute
-from reco_plugin.models import Item, Outcome, Suggestion
+from reco_plugin.models import Item, Outcome, Run, RunStatus, Suggestion
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +39,7 @@ def tell(shown: list[Product]) -> None:
         maker = kind if kind < 2 else 2 + int(random.integers(2))
         item.brand = MAKERS[maker] if is_tagged else ""
         item.attributes = {"sku": str(number)}
-        if kind == 0 and is_tagged:
+        if kind == 0 and place >= 12:  # too few to be looked into
             item.attributes = {"sku": str(number), "heel": "flat"}
     Item.objects.bulk_update(items.values(), ["categories", "brand", "attributes"])
 
@@ -150,6 +150,29 @@ def test_variants_do_not_vouch_for_each_other(shop):
 
 
 def test_of_too_few_known_products_nothing_is_said(shop):
-    keep = [one.pk for one in shop[UNTAGGED:50]]
+    keep = [one.pk for one in shop[UNTAGGED:40]]
     Item.objects.exclude(product_id__in=keep).update(categories=[], brand="")
     assert suggested()["facts"] == {}
+
+
+def taught(**config: object) -> Run:
+    values = {"kind": "encoder", "trainer": "resnet18", "status": RunStatus.PUBLISHED}
+    return Run.objects.create(**values, config={"seed": 0, "encoder": config})
+
+
+def test_it_is_measured_on_products_that_the_encoder_was_not_taught(shop):
+    """What was learnt by heart looks like its kind, and says nothing of products that were not."""
+    rows = visualshop.groups(KINDS, EACH)
+    visualshop.publish(shop, rows, config={"encoder": taught(holdout=0.5).pk})
+    told = suggested()["facts"]["category"]
+    known = KINDS * (EACH - UNTAGGED)
+    assert told["known"] == known
+    assert 0.3 * known < told["measured"] < 0.5 * known
+    assert Suggestion.objects.filter(field="category").exists()
+
+
+def test_too_small_a_hold_out_vouches_for_nothing(shop):
+    rows = visualshop.groups(KINDS, EACH)
+    visualshop.publish(shop, rows, config={"encoder": taught(holdout=0.05).pk})
+    assert suggested()["facts"]["category"]["measured"] < 30
+    assert not Suggestion.objects.exists()

@@ -11,7 +11,7 @@ from testapp.models import Product
 from reco_plugin import backends
 from reco_plugin.exceptions import StoreError
 from reco_plugin.jobs import artefacts
-from reco_plugin.jobs.newborn import give_vectors
+from reco_plugin.jobs.newborn import give_looks, give_vectors
 from reco_plugin.jobs.publish import handle
 from reco_plugin.jobs.train import train
 from reco_plugin.models import ActiveRun, Item, Run, RunStatus
@@ -134,6 +134,27 @@ def test_without_a_picture_it_has_no_place_yet_and_gets_one_with_it(shop):
     assert give_vectors(1) == []
     also(rows, later[:1])
     assert give_vectors(1, [one.pk for one in later]) == [later[0].pk]
+
+
+def test_pictures_looked_at_later_move_what_was_born_before(shop):
+    """The brand says one thing of it, the picture that comes the next day another."""
+    rows = looks()
+    show(shop, rows)
+    run = trained()
+    later = newcomers(5)
+    Item.objects.filter(product_id__in=[one.pk for one in later]).update(brand="Maker 1")
+    assert len(give_vectors(1)) == 5
+    assert give_vectors(1) == []
+    also(rows, later)
+    assert set(give_looks(1)) == {one.pk for one in later}
+    right = [near(shop, run, one).count(at) >= 5 for at, one in enumerate(later)]
+    assert sum(right) >= 4
+
+
+def test_without_looks_nothing_is_given_again(shop):
+    trained()
+    newcomers(1)
+    assert give_looks(1) == []
 
 
 def test_kinds_are_found_again_in_another_visual_run(shop):

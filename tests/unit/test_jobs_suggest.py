@@ -72,11 +72,11 @@ def test_nothing_is_certain():
     assert 0.9 < found.of(np.float32([1]))[0] < 1
 
 
-@given(
-    st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), min_size=FEWEST, max_size=4 * BIN)
-)
-def test_certainty_never_falls_with_strength(guesses):
-    found = measured([one for one, _ in guesses], [is_right for _, is_right in guesses])
+@given(st.integers(0, 2**32 - 1), st.integers(FEWEST, 4 * BIN), st.integers(1, 50))
+def test_certainty_never_falls_with_strength(seed, count, steps):
+    random = np.random.default_rng(seed)
+    strengths = random.integers(0, steps + 1, count) / np.float32(steps)
+    found = measured(strengths, random.random(count) < random.random())
     assert (np.diff(found.edges) > 0).all()
     assert (np.diff(found.shares) > 0).all()
     shares = found.of(np.linspace(0, 1, 50, dtype=np.float32))
