@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -131,7 +130,6 @@ def _rows(
 ) -> Iterator[Row]:
     from reco_plugin.encoders.sampling import held_out
 
-    os.environ.setdefault("OMP_NUM_THREADS", str(told.threads))
     held = held_out(data.products, HELD, told.seed)
     weights, cost = _taught(data, ~held, config, told)
     small = min(data.pictures)
@@ -181,6 +179,29 @@ def _at_least(  # noqa: PLR0917
     )
 
 
+class Clock:
+    """Minutes of wall and of all cores, those of a training that was broken off included."""
+
+    def __init__(self, resume: Path | None) -> None:
+        self._file = resume.with_name(resume.name + ".minutes") if resume else None
+        known = resume is not None and resume.exists() and self._file and self._file.exists()
+        self._before = json.loads(self._file.read_text()) if known and self._file else [0.0, 0.0]
+        self._began = (time.monotonic(), time.process_time())
+        self._noted = 0.0
+
+    def tick(self, *, last: bool = False) -> tuple[float, float]:
+        """Minutes so far, noted beside the state of the training now and then."""
+        now = (time.monotonic(), time.process_time())
+        wall, processor = (
+            before + (here - began) / 60
+            for before, here, began in zip(self._before, now, self._began, strict=True)
+        )
+        if self._file and (last or now[0] - self._noted > 5):
+            self._noted = now[0]
+            self._file.write_text(json.dumps([wall, processor]))
+        return wall, processor
+
+
 def _taught(
     data: fashion.Fashion, train: npt.NDArray[np.bool_], config: Mapping[str, Any], told: Any
 ) -> tuple[Any, Cost]:
@@ -189,10 +210,11 @@ def _taught(
     from reco_plugin.encoders.training import fine_tune
     from reco_plugin.encoders.weights import save
 
-    wall, processor = time.monotonic(), time.process_time()
+    clock = Clock(told.resume)
     with tqdm(desc="training", disable=None, leave=False) as bar:
 
         def progress(stage: str, done: int, total: int) -> None:
+            clock.tick()
             if stage == "train":
                 bar.total, bar.n = total, done
                 bar.update(0)
@@ -209,14 +231,10 @@ def _taught(
             progress=progress,
             checkpoint=told.resume,
         )
-    cost = Cost(
-        wall=(time.monotonic() - wall) / 60,
-        processor=(time.process_time() - processor) / 60,
-        epochs=found.epochs,
-    )
+    wall, processor = clock.tick(last=True)
     if told.save:
         save(told.save, found.weights)
-    return found.weights, cost
+    return found.weights, Cost(wall=wall, processor=processor, epochs=found.epochs)
 
 
 def _untrained(weights: Any, seed: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,10 @@ class Recipe:
     """Pixels of each side in the last epochs and ever after."""
     first_size: int = 64
     """The same in the first epochs, which are many times cheaper."""
-    epochs: int = 30
+    epochs: int = 60
+    """Passes over the pictures that train; early stopping may take fewer."""
+    most: int = 600_000
+    """Most pictures that are looked at in all epochs together: a large catalogue needs fewer passes."""
     batch: int = 64
     learning_rate: float = 0.08
     """Of a batch of 64 with momentum 0.9, at the height of the cycle."""
@@ -77,7 +80,7 @@ class Recipe:
         for name in ("size", "first_size"):
             require(getattr(self, name) >= 32, f"{name} must be at least 32 pixels.")
         require(self.batch >= 2, "batch must be at least 2.")
-        for name in ("epochs", "block", "validate_every", "gallery", "together"):
+        for name in ("epochs", "block", "validate_every", "gallery", "together", "most"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1.")
         for name in ("learning_rate", "body_rate", "scale", "temperature"):
             value = getattr(self, name)
@@ -89,6 +92,10 @@ class Recipe:
         for name in ("first_share", "crop"):
             require(0 < getattr(self, name) <= 1, f"{name} must be above 0, and at most 1.")
         require(0 < self.holdout <= 0.5, "holdout must be above 0, and at most a half.")
+
+    def within(self, pictures: int) -> Recipe:
+        """The recipe for so many pictures that train: as many whole epochs as `most` allows, at least one."""
+        return replace(self, epochs=max(min(self.epochs, self.most // max(pictures, 1)), 1))
 
     def size_at(self, epoch: int) -> int:
         """Pixels of each side in an epoch, from 1: small at first, full for the last third."""

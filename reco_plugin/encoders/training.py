@@ -117,15 +117,16 @@ def fine_tune(  # noqa: PLR0917 - what is learnt from stands in front
         checkpoint=checkpoint,
     )
     for attempt in range(BACK_OFFS + 1):
-        slower = replace(taught, learning_rate=taught.learning_rate * 0.5**attempt)
+        rate = taught.learning_rate * 0.5**attempt
+        slower = replace(lesson, recipe=replace(lesson.recipe, learning_rate=rate))
         try:
-            return _run(replace(work, lesson=replace(lesson, recipe=slower)))
+            return _run(replace(work, lesson=slower))
         except _Diverged as error:
             work.note(f"{error} Tried again at half the learning rate.")
             if checkpoint is not None:
                 checkpoint.unlink(missing_ok=True)
     raise TrainingFailed(
-        f"The loss did not stay finite, even at a learning rate of {slower.learning_rate:g}. Set a "
+        f"The loss did not stay finite, even at a learning rate of {rate:g}. Set a "
         "learning_rate well below that in RECO_ENCODER_CONFIG."
     )
 
@@ -190,7 +191,7 @@ def _lesson(  # noqa: PLR0917
         products=products,
         partners=partners,
         held=held,
-        recipe=taught,
+        recipe=taught.within(int((~held).sum())),
         seed=seed,
     )
 

@@ -70,3 +70,10 @@ def test_labels_that_tell_nothing_apart_are_left_out():
         train,
     )
     assert list(found) == ["good"]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "epochs"), [(6_000, 60), (10_000, 60), (20_000, 30), (10_000_000, 1), (0, 60)]
+)
+def test_a_large_catalogue_needs_fewer_passes(pictures, epochs):
+    assert Recipe(epochs=60, most=600_000).within(pictures).epochs == epochs
