@@ -56,12 +56,13 @@ def _encoder(job: dict[str, Any]) -> Any:
     """Loaded, and warm: the first shopper is not to wait longer than the next."""
     import numpy as np
 
-    from reco_plugin.encoders import decoding  # noqa: F401 - a limit on memory must not meet an import
+    from reco_plugin.encoders import decoding
 
     module, _, name = job["encoder"].rpartition(".")
     encoder = getattr(import_module(module), name)(
         Path(job["path"]), job["sha256"], threads=job["threads"]
     )
+    decoding.unknown_formats(job["limits"]["formats"])  # is there what opens photos? Loads it, too
     encoder.encode(np.zeros((1, encoder.size, encoder.size, 3), np.uint8))
     return encoder
 
@@ -72,9 +73,14 @@ def _answer_all(link: socket.socket, encoder: Any, job: dict[str, Any]) -> None:
     limits = Limits(**{**job["limits"], "formats": tuple(job["limits"]["formats"])})
     while (question := _next(link, job["idle"])) is not None:
         (seconds,) = SECONDS.unpack_from(question)
+        photo = bytes(memoryview(question)[SECONDS.size :])
         with _timed(seconds):
-            photo = memoryview(question)[SECONDS.size :]
-            _say(link, **_answer(link, encoder, bytes(photo), limits, seconds))
+            try:
+                _say(link, **_answer(link, encoder, photo, limits, seconds))
+            except OSError:
+                raise  # nobody listens
+            except Exception as error:  # noqa: BLE001 - a fault of ours, not of the photo
+                _tell(link, error)
 
 
 def _next(link: socket.socket, idle: float) -> bytearray | None:

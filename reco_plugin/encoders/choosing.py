@@ -22,8 +22,8 @@ from reco_plugin.types import Floats, Ints
 PLAIN, SMALL = "fp32", "int8"
 FEWEST = 64
 """Pictures below which nothing is said of how well a network finds."""
-MOST = 2_000
-TIMED = 256
+MOST = 1_000
+TIMED = 128
 LOSS = 0.02
 """Share of its precision that a faster network may lose."""
 GAIN = 1.2

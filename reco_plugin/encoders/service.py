@@ -296,6 +296,8 @@ class _Child:
             ) from error
         except EOFError as error:
             return self._mourned(is_opened, error)
+        if "error" in message:
+            raise EncoderUnavailable(f"The encoder failed: {message['message']}")
         if "fault" in message:
             return Refused(fault=Fault(message["fault"]), words=message["words"])
         return np.frombuffer(bytes.fromhex(message["vector"]), dtype="<f4").astype(np.float32)

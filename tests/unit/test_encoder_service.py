@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import signal
@@ -54,6 +55,8 @@ class Fake:
             os._exit(7)
         if self.word.startswith("starts slowly"):
             time.sleep(0.7)
+        if self.word == "no pillow":
+            decoding.is_installed = lambda: False
         if self.word == "kills":
             decoding.decode = kills
 
@@ -65,7 +68,9 @@ class Fake:
         return (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
 
     def act(self):
-        assert "django" not in sys.modules
+        assert not {"django", "torch", "scipy"} & set(sys.modules)
+        if self.word == "fails":
+            raise ZeroDivisionError("a bug of ours")
         if self.word == "late":
             time.sleep(60)
         if self.word == "slow":
@@ -185,7 +190,12 @@ def test_a_process_that_dies_of_itself_is_no_fault_of_the_photo(make):
 
 @pytest.mark.parametrize(
     ("word", "words"),
-    [("refuses", "another network"), ("breaks", "x"), ("vanishes", "exit code 7")],
+    [
+        ("refuses", "another network"),
+        ("breaks", "x"),
+        ("vanishes", "exit code 7"),
+        ("no pillow", "Pillow is not installed"),
+    ],
 )
 def test_one_that_cannot_start_says_why_and_is_not_tried_again_at_once(make, word, words):
     service = make(word)
@@ -247,6 +257,24 @@ def test_who_waits_past_the_deadline_is_told_and_nobody_is_killed(make):
         service.ask(photo(), 0.1)
     first.join()
     assert service.pid == pid
+
+
+def test_a_fault_of_ours_is_no_fault_of_the_photo(make):
+    with pytest.raises(EncoderUnavailable, match="a bug of ours"):
+        make("fails").ask(photo(), 20)
+
+
+def test_under_an_event_loop(make):
+    service = make(queue=1)
+
+    async def ask(count):
+        asked = [asyncio.to_thread(service.ask, photo(), 20) for _ in range(count)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    found = asyncio.run(ask(2))
+    assert [each.shape for each in found] == [(3,), (3,)]
+    found = asyncio.run(ask(6))
+    assert all(isinstance(each, EncoderBusy) or each.shape == (3,) for each in found)
 
 
 def test_one_that_keeps_dying_is_left_alone_for_a_while(make, monkeypatch):
