@@ -30,7 +30,7 @@ from reco_plugin.jobs.publish import active_run, handle, publish, save
 from reco_plugin.jobs.record import begin, give_up, stage
 from reco_plugin.jobs.running.execute import request
 from reco_plugin.jobs.running.work import Work
-from reco_plugin.models import Item, Run, RunStatus, VectorBlock
+from reco_plugin.models import Run, RunStatus, VectorBlock
 from reco_plugin.stores import keys as shop_keys
 from reco_plugin.stores.base import Vectors
 from reco_plugin.types import Floats, Key, id_map
@@ -231,9 +231,8 @@ def update(run: Run, keys: Sequence[Any], now: Signs | None = None) -> list[Key]
 
 def signs(site: int, encoder: str, products: Sequence[Any] | None = None) -> Signs:
     """Of each product a number that changes when its pictures do, or their order."""
-    using = conf.settings.DATABASE
     seen = picture_vectors.vectors().filter(encoder=encoder, content_hash=OuterRef("content_hash"))
-    known = Item.objects.using(using).filter(pk=OuterRef("product_id"), site=site, sensitive=False)
+    known = picture_vectors.seen_items(site).filter(pk=OuterRef("product_id"))
     rows = picture_vectors.pictures(site).filter(Exists(known), Exists(seen))
     if products is not None:
         rows = rows.filter(product_id__in=products)
