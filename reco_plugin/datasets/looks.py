@@ -1,8 +1,8 @@
 """Looks: which kinds of picture there are in a catalogue, and how much of each a product has.
 
-Image vectors are grouped by spherical k-means (Dhillon & Modha 2001), coarsely and finely. A product has
-something of the few kinds nearest to it, so that what is learnt of a look from products with a past goes
-to the products that resemble them, at a handful of numbers a product instead of hundreds.
+Image vectors are grouped by spherical k-means (Dhillon & Modha 2001). A product has something of the few
+kinds nearest to it, so that what is learnt of a look from products with a past goes to the products that
+resemble them, at a handful of numbers a product instead of hundreds.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from scipy import sparse
 from reco_plugin.types import Features, Floats, Ints
 
 FAMILY = "look"
-GRAINS = (32, 128)
-"""Kinds that a large catalogue is divided into, coarsely and finely; a small one has fewer."""
+GRAINS = (256,)
+"""Kinds that a large catalogue is divided into; a small one has fewer. Coarser ones beside them say what
+categories say anyway, and cost (benchmark visual_cold_start)."""
 PER_KIND = 8
 """Products with a picture there must be for each kind, on average."""
-NEAREST = 3
-"""Kinds of one grain that a product has something of."""
+NEAREST = 6
+"""Kinds of one grain that a product has something of, at most, and at most a third of them."""
 SAMPLE = 32_768
 """Products the kinds are found from: more do not move them."""
 ROUNDS = 25
@@ -179,7 +180,7 @@ def _shares(units: Floats, centres: Floats) -> sparse.csr_matrix:
 
 def _block(units: Floats, centres: Floats) -> sparse.csr_matrix:
     cosines = np.where(centres.any(axis=1), units @ centres.T, _NOBODY)
-    most = min(NEAREST, len(centres) - 1)
+    most = max(1, min(NEAREST, len(centres) // 3))
     order = np.argsort(-cosines, axis=1, kind="stable")[:, : most + 1]
     found = np.take_along_axis(cosines, order, axis=1)
     gains = found[:, :most] - found[:, most:]
