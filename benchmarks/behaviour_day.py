@@ -73,9 +73,9 @@ def _run(options: dict[str, Any], *, ago: dt.timedelta) -> tuple[float, dict[str
 
     began = time.perf_counter()
     with patch("reco_plugin.clock.now", lambda: dt.datetime.now(dt.UTC) - ago):
-        report = execute("behaviour", 1, options=options).report
-    took = time.perf_counter() - began
-    if ("added" in report) is bool(options):
-        raise RuntimeError(f"The job was to {'count anew' if options else 'add a day'}: {report}")
+        execution = execute("behaviour", 1, options=options)
+    took, report = time.perf_counter() - began, execution.report
+    if execution.error or ("added" in report) is bool(options):
+        raise RuntimeError(f"It was to {'count anew' if options else 'add a day'}: {execution}")
     run = Run.objects.get(pk=report["run"])
     return took, {**report, "events": run.dataset["events"]}

@@ -39,7 +39,8 @@ def _rows(
     relation: str, items: IdMap, lists: RelatedLists, key_facts: Sequence[str]
 ) -> Iterator[tuple[Any, str, str, str, str]]:
     """(product, relation, keys, scores, facts), the last three as JSON."""
-    names = [json.dumps(key) for key in shop_keys.to_json(items)]
+    beside = [values for name, values in lists.facts.items() if name in key_facts]
+    names = _names(items, [lists.items, *beside])
     owners: list[Any] = IdMap(keys=items.keys[lists.rows]).to_python()
     entries = lists.items.tolist()
     scores = _plain(lists.scores)
@@ -51,6 +52,13 @@ def _rows(
         keys = ",".join([names[row] for row in entries[part]])
         told = ",".join(f'"{name}":[{",".join(texts[part])}]' for name, texts in facts.items())
         yield owner, relation, f"[{keys}]", json.dumps(scores[part]), f"{{{told}}}"
+
+
+def _names(items: IdMap, rows: Sequence[npt.NDArray[np.integer[Any]]]) -> dict[int, str]:
+    """The keys at these item rows as JSON: few of all items, where only a day is added."""
+    told = np.unique(np.concatenate(rows))
+    keys = shop_keys.to_json(IdMap(keys=items.keys[told]))
+    return dict(zip(told.tolist(), map(json.dumps, keys), strict=True))
 
 
 def _texts(values: npt.NDArray[Any]) -> list[str]:
