@@ -179,9 +179,10 @@ def _lesson(  # noqa: PLR0917
     held = sampling.held_out(products, taught.holdout, seed)
     kept = recipe.usable(labels, ~held)
     partners = sampling.Partners.of(pairs, products[~held])
-    if (~held).sum() < FEWEST or not (kept or len(partners)):
+    if (~held).sum() < FEWEST or not held.any() or not (kept or len(partners)):
         raise NotEnoughData(
-            f"There are {int((~held).sum())} pictures to learn from (at least {FEWEST} are needed), "
+            f"There are {int((~held).sum())} pictures to learn from (at least {FEWEST} are needed) and "
+            f"{int(held.sum())} held out to judge by (at least one is needed), "
             f"{len(kept)} attributes with two or more values and {len(partners) // 2} pairs of products "
             "(one of either is needed)."
         )

@@ -120,6 +120,14 @@ def test_a_killed_training_goes_on_to_the_same_end(two_epochs, tmp_path, monkeyp
     assert found.metrics == two_epochs.metrics
 
 
+def test_a_training_that_had_ended_is_not_done_again(two_epochs, tmp_path, monkeypatch):
+    taught(checkpoint=tmp_path / "state.npz")
+    monkeypatch.setattr(training, "_epoch", lambda *given: pytest.fail("it trained again"))
+    found = taught(checkpoint=tmp_path / "state.npz")
+    assert same(found.weights, two_epochs.weights)
+    assert found.epochs == two_epochs.epochs
+
+
 @pytest.mark.parametrize("change", [{"seed": 5}, {"config": {"smoothing": 0.2}}])
 def test_the_state_of_another_training_is_not_gone_on_from(tmp_path, change):
     taught(checkpoint=tmp_path / "state.npz")
@@ -242,6 +250,8 @@ def test_too_little_is_told():
     pictures, labels, products = shop(10)
     with pytest.raises(NotEnoughData, match="There are 8 pictures"):
         taught(pictures=pictures, labels=labels, products=products)
+    with pytest.raises(NotEnoughData, match="0 held out"):
+        taught({"holdout": 0.001})
     with pytest.raises(NotEnoughData, match="0 attributes"):
         taught(labels={"kind": np.zeros(64, np.int32)})
 
