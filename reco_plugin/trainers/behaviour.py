@@ -33,8 +33,12 @@ BACKWARD = 0.3
 """What was looked at before counts as well, for less: hit rate@20 .287 rather than .203, since more pairs then have
 the shoppers they need."""
 VIEWED_BOUGHT = Reach(steps=50, flat=True)
-BOUGHT = Reach(steps=10)
-"""Baskets."""
+BOUGHT = Reach(steps=10, flat=True)
+"""Baskets, the tenth as telling as the next: at six moments of Online Retail II, from the half year before and asked
+about the four weeks after, NDCG@10 of what is new in the next basket is .061 from all of the last and .038 from one
+product of it; were nearer baskets to weigh more, .056 and .032. (What is popular: .054 and .050. Lists of single
+products come near that only where popularity hardly counts against them, .044 at a temper of .1, and then baskets
+lose: .058.)"""
 LONGEST = 50
 """Different products of a visit that are followed."""
 

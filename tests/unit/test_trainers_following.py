@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
+from reco_plugin.trainers.behaviour import Events, count
 from reco_plugin.trainers.following import Reach, Trail, blocks_of, following, trail
 from reco_plugin.trainers.pairs import Config
 
@@ -126,3 +128,23 @@ def test_the_size_of_a_block_changes_nothing(visits):
             for blocks in (whole, parts)
         )
         assert (one == many).all()
+
+
+def test_a_later_basket_tells_as_much_as_the_next():
+    """Everybody buys 0; half of them 1 the week after, the others 2 a month and three baskets later."""
+    week = 7 * 24 * 3_600_000_000
+    rows = [(who, 0, 0) for who in range(8)]
+    rows += [(who, 1, week) for who in range(4)]
+    rows += [(who, 3 + place, place * week) for who in range(4, 8) for place in (1, 2, 3)]
+    rows += [(who, 2, 5 * week) for who in range(4, 8)]
+    who, item, at = (np.array(column) for column in zip(*rows, strict=True))
+    events = Events(
+        shopper=who.astype(np.int32),
+        item=item.astype(np.int32),
+        at=at.astype(np.int64),
+        bought=np.ones(len(rows), np.bool_),
+        n_items=7,
+    )
+    (block,) = count(events)["bought_bought"].blocks
+    weights = sparse.csr_matrix((block.weights, block.support.indices, block.support.indptr))
+    assert weights[0, 1] == weights[0, 2] == 4
