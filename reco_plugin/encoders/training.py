@@ -20,12 +20,14 @@ from reco_plugin.encoders import (
     augment,
     judging,
     losses,
+    material,
     network,
     recipe,
     resuming,
-    sampling,
     torches,
 )
+from reco_plugin.encoders.base import Pixels
+from reco_plugin.encoders.material import Material
 from reco_plugin.encoders.network import Network
 from reco_plugin.encoders.recipe import Recipe
 from reco_plugin.encoders.resnet import normalised
@@ -33,19 +35,15 @@ from reco_plugin.encoders.torches import Tensor, torch
 from reco_plugin.encoders.weights import (
     IMAGENET_MEAN,
     IMAGENET_STD,
-    Block,
     Weights,
     embedding,
 )
-from reco_plugin.exceptions import NotEnoughData, TrainingFailed
+from reco_plugin.exceptions import TrainingFailed
 from reco_plugin.types import Floats, Ints
 
 logger = logging.getLogger(__name__)
 
-Pictures = npt.NDArray[np.uint8]
 BACK_OFFS = 3
-FEWEST = 16
-"""Pictures that train, at least."""
 CLIP = 5.0
 """Longest gradient of a step."""
 
@@ -78,7 +76,7 @@ class _Diverged(Exception):
 
 
 def fine_tune(  # noqa: PLR0917 - what is learnt from stands in front
-    pictures: Pictures,
+    pictures: Pixels,
     labels: Mapping[str, Ints],
     products: Ints,
     pairs: Ints,
@@ -107,11 +105,11 @@ def fine_tune(  # noqa: PLR0917 - what is learnt from stands in front
     """
     taught = recipe.read(config)
     torches.threads(threads)
-    lesson = _lesson(pictures, labels, products, pairs, taught, seed)
+    lesson = material.material(pictures, labels, products, pairs, taught, seed)
     work = _Work(
         lesson=lesson,
         start=start,
-        names=_names(lesson.labels, classes),
+        names=material.names(lesson.labels, classes),
         device=torches.device_of(device),
         progress=progress,
         checkpoint=checkpoint,
@@ -131,96 +129,6 @@ def fine_tune(  # noqa: PLR0917 - what is learnt from stands in front
     )
 
 
-# --- what there is to learn from ------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Lesson:
-    """Pictures, what is known of them, and which of them train."""
-
-    pictures: Pictures
-    labels: Mapping[str, Ints]
-    products: Ints
-    partners: sampling.Partners
-    held: npt.NDArray[np.bool_]
-    recipe: Recipe
-    seed: int
-
-    @property
-    def epochs(self) -> sampling.Epochs:
-        rows = np.flatnonzero(~self.held)
-        return sampling.Epochs(
-            rows=rows,
-            products=self.products,
-            partners=self.partners,
-            batch=min(self.recipe.batch, len(rows)),
-            seed=self.seed,
-        )
-
-    @property
-    def blocks(self) -> tuple[Block, ...]:
-        return recipe.blocks_for(self.counts, self.recipe)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Classes of each attribute."""
-        return {name: int(codes.max()) + 1 for name, codes in self.labels.items()}
-
-
-def _lesson(  # noqa: PLR0917
-    pictures: Pictures,
-    labels: Mapping[str, Ints],
-    products: Ints,
-    pairs: Ints,
-    taught: Recipe,
-    seed: int,
-) -> _Lesson:
-    _check(pictures, labels, products)
-    held = sampling.held_out(products, taught.holdout, seed)
-    kept = recipe.usable(labels, ~held)
-    partners = sampling.Partners.of(pairs, products[~held])
-    if (~held).sum() < FEWEST or not held.any() or not (kept or len(partners)):
-        raise NotEnoughData(
-            f"There are {int((~held).sum())} pictures to learn from (at least {FEWEST} are needed) and "
-            f"{int(held.sum())} held out to judge by (at least one is needed), "
-            f"{len(kept)} attributes with two or more values and {len(partners) // 2} pairs of products "
-            "(one of either is needed)."
-        )
-    return _Lesson(
-        pictures=pictures,
-        labels=kept,
-        products=products,
-        partners=partners,
-        held=held,
-        recipe=taught.within(int((~held).sum())),
-        seed=seed,
-    )
-
-
-def _check(pictures: Pictures, labels: Mapping[str, Ints], products: Ints) -> None:
-    n, side = len(pictures), pictures.shape[1] if pictures.ndim == 4 else 0
-    if pictures.dtype != np.uint8 or pictures.shape != (n, side, side, 3):
-        raise ValueError(
-            f"Pictures must be uint8 (n, S, S, 3), not {pictures.dtype} {pictures.shape}."
-        )
-    for name, codes in (("products", products), *labels.items()):
-        if codes.shape != (n,):
-            raise ValueError(f"There are {n} pictures, but {name} is of shape {codes.shape}.")
-
-
-def _names(
-    labels: Mapping[str, Ints], classes: Mapping[str, Sequence[str]] | None
-) -> dict[str, tuple[str, ...]]:
-    """The names of the codes of each attribute; the codes themselves where none are given."""
-    found = {}
-    for name, codes in labels.items():
-        given = tuple((classes or {}).get(name, ()))
-        found[name] = given or tuple(str(code) for code in range(int(codes.max()) + 1))
-        if len(found[name]) <= codes.max():
-            raise ValueError(f"{name} has code {codes.max()}, but only {len(given)} names.")
-    return found
-
-
 # --- the work -------------------------------------------------------------------------------------
 
 
@@ -228,7 +136,7 @@ def _names(
 class _Work:
     """A lesson, where it is learnt, and who is told."""
 
-    lesson: _Lesson
+    lesson: Material
     start: Weights | None
     names: Mapping[str, tuple[str, ...]]
     device: Any
