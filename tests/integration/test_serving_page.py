@@ -199,6 +199,14 @@ def test_kinds_are_mixed_and_the_rest_fills_up(shop, behaviour):
     assert best.facts["support"] == 9
 
 
+def test_what_is_popular_keeps_its_share_of_a_mix_where_there_is_no_category(shop):
+    shop.viewed(1, 2, 3, 4, 5, 6, 7)
+    place("mixed", "recently_viewed", "popular", max_items=6)
+    slate = recommend("mixed", shopper=shop.shopper)
+    assert [item.source for item in slate] == ["recently_viewed", "popular"] * 3
+    assert not any(item.is_fallback for item in slate)
+
+
 @pytest.mark.parametrize("broken", ["ranked", "related", "near", "linked"])
 def test_what_cannot_be_read_costs_only_those_that_needed_it(shop, behaviour, monkeypatch, broken):
     from reco_plugin.pipeline import lists

@@ -6,9 +6,10 @@ import looksshop as looks
 import numpy as np
 import pytest
 import servingshop as ss
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
+from reco_plugin import backends
 from reco_plugin.models import ActiveRun, Placement, Related, Run, RunStatus
 from reco_plugin.retrieval import Nearest, Neighbours
 from reco_plugin.serving import plan, pointers, recommend, spots
@@ -280,6 +281,41 @@ def test_the_guards_of_a_placement_hold_for_a_look_too(dressed):
     )
     slate = recommend("shoes", product=dressed.products[0])
     assert set(dressed.numbers(slate)) == {16, 17}
+
+
+# --- what fails ----------------------------------------------------------------------------------
+
+
+def test_vectors_of_pictures_that_cannot_be_read_cost_only_what_is_by_sight(shop, monkeypatch):
+    visual = looks.publish(shop, by_remainder(shop))
+    store = type(backends.store())
+    real = store.neighbours
+
+    def down(self, handle, key, k, *, within=None):
+        if handle.run == visual.pk:
+            raise OperationalError("the disk is gone")
+        return real(self, handle, key, k, within=within)
+
+    monkeypatch.setattr(store, "neighbours", down)
+    names = ["visually_similar", "similar", "popular"]
+    page = plan(ss.request(), names, product=shop.products[9])
+    assert not page["visually_similar"]
+    assert page["visually_similar"].notes == ("visually_similar: OperationalError",)
+    assert {item.source for item in page["similar"]} == {"similar"}
+    assert len(page["similar"]) == len(page["popular"]) == 8
+
+
+def test_a_look_that_cannot_be_seen_is_not_shown_and_hurts_nobody(dressed, monkeypatch):
+    bought_with(dressed, (0, [8, 9, 16, 17]))
+
+    def down(self, handle, keys):
+        raise OperationalError("the disk is gone")
+
+    monkeypatch.setattr(type(backends.store()), "vectors_of", down)
+    page = plan(ss.request(), ["shop_the_look", "bought_together"], product=dressed.products[0])
+    assert not page["shop_the_look"]
+    assert "looks: could not be read" in page["shop_the_look"].notes
+    assert set(dressed.numbers(page["bought_together"])) == {8, 9, 16, 17}
 
 
 # --- what it costs -------------------------------------------------------------------------------
