@@ -172,7 +172,7 @@ def _small(picture: Image, inner: tuple[int, int]) -> Pixels:
     from PIL.Image import Resampling
 
     if picture.mode in _ALPHA or "transparency" in picture.info:
-        clear = picture.convert("RGBA").convert("RGBa")
+        clear = (picture if picture.mode == "RGBA" else picture.convert("RGBA")).convert("RGBa")
         return _on_white(np.asarray(clear.resize(inner, Resampling.BILINEAR, None, GAP)))
     plain = _eight_bit(picture)
     if plain.mode not in ("RGB", "L"):

@@ -67,7 +67,7 @@ BAD: dict[str, tuple[Callable[[], bytes], Fault, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_picture(shop: Shop, name: str):
+def test_r13_a_bad_picture_is_refused_counted_and_nothing_lost(shop: Shop, name: str):
     made, fault, word = BAD[name]
     shop.file("first.png", picture(1))
     shop.file(name, made())
@@ -138,35 +138,33 @@ def test_a_file_of_too_many_bytes_is_not_kept_in_memory(shop: Shop, settings):
 
 
 def test_a_storage_that_times_out(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(asking, "SECONDS", 0.3)
+    monkeypatch.setattr(asking, "SECONDS", 1.0)
     store = shop.storage = Hanging("slow.png")
     for name in ("slow.png", "good.png"):
         store.put(name, picture(1))
     shop.product("slow.png", "good.png")
     start = time.monotonic()
     report = shop.look()
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 25
     assert report.refused == {Fault.STORAGE: 1}
     assert shop.told("slow.png") == (PictureState.REFUSED, Fault.STORAGE, 0)
-    assert "0.3 s" in shop.row("slow.png").words
+    assert "1 s" in shop.row("slow.png").words
     assert shop.told("good.png") == (PictureState.READABLE, "", 0)
     store.hangs_at.clear()
     shop.look()
     assert shop.told("slow.png") == (PictureState.READABLE, "", 0)
 
 
-def test_a_storage_that_hangs_at_everything_is_left_alone(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-):
+def test_r13_a_storage_that_hangs_is_left_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     """It costs a few threads and a moment, not one of each for every picture; others are read."""
-    monkeypatch.setattr(asking, "SECONDS", 0.2)
+    monkeypatch.setattr(asking, "SECONDS", 0.5)
     names = [f"{number}.png" for number in range(150)]
     shop.storage = Hanging(*names)
     for start in range(0, 150, 15):
         shop.product(*names[start : start + 15])
     start_at = time.monotonic()
     report = shop.look()
-    assert time.monotonic() - start_at < 15
+    assert time.monotonic() - start_at < 25  # one of them alone would take longer
     assert report.refused == {Fault.STORAGE: 150}
     assert set(Picture.objects.values_list("strikes", flat=True)) == {0}
     assert Picture.objects.filter(words__contains="left alone").count() > 100

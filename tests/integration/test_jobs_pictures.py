@@ -201,7 +201,7 @@ def test_a_catalogue_that_raises_costs_that_product_only(
 # --- three strikes --------------------------------------------------------------------------------
 
 
-def test_three_strikes_and_it_is_left_alone(shop: Shop):
+def test_r13_three_strikes_and_it_is_left_alone(shop: Shop):
     shop.file("a.png", b"no picture")
     shop.product("a.png")
     told = []
