@@ -132,13 +132,16 @@ def _rows(
 
     held = held_out(data.products, HELD, told.seed)
     weights, cost = _taught(data, ~held, config, told)
-    small = min(data.pictures)
-    ours = _judged(_embedded(weights, data.pictures[small], told.threads), data, held)
-    bare = _judged(
-        _embedded(_untrained(weights, told.seed), data.pictures[small], told.threads), data, held
-    )
-    colours = _judged(histograms(data.pictures[small]), data, held)
-    asked = f"{held.sum():,} queries among {len(held):,}"
+    pictures = data.pictures[min(data.pictures)]
+
+    def seen(by: Any) -> Found:
+        return _judged(_embedded(by, pictures, told.threads), data, held)
+
+    ours, bare = seen(weights), seen(_untrained(weights, told.seed))
+    both = seen(replace(weights, flip=not weights.flip))
+    colours = _judged(histograms(pictures), data, held)
+    asked = f"{held.sum():,} queries among {len(held):,}; "
+    asked += f"{'without' if weights.flip else 'with'} mirror images too {both.type:.3f}"
     yield _at_least("same type in the top 10", ours.type, bare.type, ours.type, TYPE_BAR, asked)
     yield _at_least(
         "times the same network untrained",

@@ -69,7 +69,7 @@ class Recipe:
     gallery: int = 2_000
     """Most pictures, beside the hold-out, that a look searches through."""
     precision: str = "auto"
-    flip: bool = True
+    flip: bool = False
     """Let the encoder look at the mirror image too: a little better, twice the time."""
 
     def __post_init__(self) -> None:
