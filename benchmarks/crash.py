@@ -55,6 +55,7 @@ def _settings(folder: str) -> dict[str, Any]:
         "RECO_ARTEFACT_DIR": folder,
         "RECO_TRAINER": "reco_plugin.testing.quick.QuickTrainer",
         "RECO_TRAIN_THREADS": 1,
+        "RECO_ENCODER": "",  # this shop has no pictures
         "RECO_MIN_INTERACTIONS": 100,
         "RECO_MIN_SHOPPERS": 5,
         "RECO_KEEP_RUNS": 2,

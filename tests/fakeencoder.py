@@ -41,9 +41,9 @@ class Looking:
         self.fingerprint = learnt.fingerprint
 
     def encode(self, pictures: Any) -> Any:
-        if len(pictures) and tuple(pictures[0, 0, 0]) == (13, 13, 13):
+        if (pictures[:, 0, 0] == 13).all(axis=1).any():
             os.kill(os.getpid(), signal.SIGSEGV)
-        if len(pictures) and tuple(pictures[0, 0, 0]) == (14, 14, 14):
+        if (pictures[:, 0, 0] == 14).all(axis=1).any():
             time.sleep(60)
         half = SIZE // 2
         quarters = [
