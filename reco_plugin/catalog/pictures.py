@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings as django_settings
 from django.core.exceptions import SuspiciousOperation
@@ -125,12 +125,14 @@ def _source(value: Any) -> Source | None:
     if (storage := getattr(value, "storage", None)) is not None:
         return Source(name=_clean(str(value.name)), storage=storage)
     text = _clean(str(value.url if hasattr(value, "url") else value))
+    media = str(django_settings.MEDIA_URL or "/")
+    if len(media) > 1 and text.startswith(media):
+        return Source(name=unquote(text.removeprefix(media)), storage=default_storage)
     if text.startswith("//"):
         text = f"https:{text}"
     if "://" in text:
         return Source(name=text)
-    media = str(django_settings.MEDIA_URL or "/")
-    return Source(name=text.removeprefix(media).lstrip("/"), storage=default_storage)
+    return Source(name=text.lstrip("/"), storage=default_storage)
 
 
 def _clean(text: str) -> str:

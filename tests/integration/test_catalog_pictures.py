@@ -42,6 +42,13 @@ def test_files_and_addresses_are_told_apart(settings, tmp_path: Path):
     assert found[0].storage is storage
 
 
+def test_addresses_of_the_shops_own_media_are_files(settings):
+    settings.MEDIA_URL = "https://cdn.example/media/"
+    (own, other) = sources(["https://cdn.example/media/a%20b.jpg", "https://cdn.example/c.jpg"])
+    assert (own.name, own.storage is None) == ("a b.jpg", False)
+    assert other.storage is None
+
+
 def test_each_picture_once_and_the_first_few():
     names = ["https://a.example/1.jpg"] * 3 + [f"https://a.example/{n}.jpg" for n in range(40)]
     found = sources(names)
