@@ -19,6 +19,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,13 @@ def test_it_loads_learns_and_tells(told: dict[str, Any]) -> None:
     results = personal["metrics"]["results"]
     served = results[personal["metrics"]["served"]]
     assert served["ndcg@10"]["mean"] > 1.3 * results["popularity"]["ndcg@10"]["mean"]
+
+
+def test_it_learns_to_see_or_says_what_that_needs(told: dict[str, Any]) -> None:
+    if find_spec("torchvision") is None:
+        assert "pip install 'django-reco-plugin[images]'" in told["sight"]
+    else:
+        assert re.match(r"Encoder \d+ is (published|rejected)", told["sight"]), told["sight"]
 
 
 def test_a_second_run_starts_in_seconds_and_loses_nothing(home: Path, told: dict[str, Any]) -> None:
