@@ -22,6 +22,7 @@ def make(
     give_up(work.site, run.kind, but=run)
     work.report["run"] = run.pk
     work.keep(run=run.pk, options=options)
+    run.error, run.finished_at = "", None  # of the process that published it and was interrupted
     with recorded(run, work.stages, fence=work.fence):
         if run.status != RunStatus.PUBLISHED:
             count(run, work)
