@@ -41,8 +41,13 @@ class Opener:
         self._limits, self._size = limits, size
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed in end()
         self._link, theirs = socket.socketpair()
-        with theirs:
-            self._popen = self._started(theirs)
+        try:
+            with theirs:
+                self._popen = self._started(theirs)
+        except BaseException:
+            self._link.close()
+            self._errors.close()
+            raise
 
     def _started(self, stdin: socket.socket) -> subprocess.Popen[bytes]:
         if not (interpreter := python()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
@@ -257,6 +258,16 @@ def test_whoever_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     with DecoderPool(1, Limits(), SIZE) as pool, pytest.raises(EncoderUnavailable) as told:
         list(pool.map([(1, picture(1))]))
     assert "no_such_module" in str(told.value)
+
+
+@pytest.mark.parametrize("interpreter", ["", "/nowhere/python"])
+def test_without_an_interpreter_nothing_is_left_open(
+    interpreter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "python", lambda: interpreter)
+    with DecoderPool(1, Limits(), SIZE) as pool, pytest.raises((EncoderUnavailable, OSError)):
+        list(pool.map([(1, picture(1))]))
+    gc.collect()  # what nobody closed is a warning, and that an error
 
 
 def test_it_ends_with_its_parent() -> None:
