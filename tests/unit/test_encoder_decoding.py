@@ -174,6 +174,20 @@ def test_the_first_frame_of_an_animation_counts() -> None:
     assert corners(opened(gif, limits=Limits(formats=("GIF",)))) == [RED] * 4
 
 
+def test_a_photo_of_a_camera_that_holds_a_preview_too_is_a_jpeg() -> None:
+    data = saved(quarters(), "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+    assert corners(opened(data)) == [RED, GREEN, BLUE, WHITE]
+
+
+@pytest.mark.parametrize("form", ["AVIF", "TIFF", "BMP"])
+def test_other_formats_are_opened_where_the_shop_says_so(form: str) -> None:
+    if unknown_formats([form]):
+        pytest.skip(f"this Pillow has no {form}")
+    assert corners(opened(saved(quarters(), form), limits=Limits(formats=(form,)))) == [
+        RED, GREEN, BLUE, WHITE,
+    ]  # fmt: skip
+
+
 def test_a_very_long_picture_is_a_line() -> None:
     pixels = opened(saved(Image.new("RGB", (4_000, 8), RED), "PNG"))
     assert (pixels[15] == RED).all()
