@@ -68,7 +68,7 @@ def view(admin: OwnAdmin, request: HttpRequest) -> HttpResponseBase:
     try:
         with patiently(conf.settings.DATABASE):
             shared = same_file(site)
-            pairs = near(site, least)
+            pairs = _of_two_files(near(site, least), shared)
     except TookTooLong:
         took_too_long = True
     known = thumbnails(_named(shared, pairs), request, admin.admin_site)
@@ -130,6 +130,12 @@ def near(site: int, least: float) -> list[Pair]:
 def _pair(keys: Iterable[Any], cosine: float) -> Pair:
     one, two = sorted(keys, key=str)
     return Pair(cosine=cosine, one=one, two=two)
+
+
+def _of_two_files(pairs: Iterable[Pair], shared: Mapping[str, list[Any]]) -> list[Pair]:
+    """Those that are not told of as the same file already."""
+    file = {key: content for content, keys in shared.items() for key in keys}
+    return [pair for pair in pairs if file.get(pair.one, pair.one) != file.get(pair.two, pair.two)]
 
 
 def _groups(keys: Iterable[Any]) -> Mapping[Any, Any]:

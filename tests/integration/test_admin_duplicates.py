@@ -122,6 +122,16 @@ def test_the_page_shows_both(operator: Client) -> None:
     assert "No two products look so much alike." in told(operator, f"{PAGE}?least=1")
 
 
+def test_the_same_file_is_told_once(operator: Client) -> None:
+    one, two = visualshop.products(2)
+    for product in (one, two):
+        visualshop.picture(product, "aa")
+    listed([one, two], angles(0, 0))
+    text = told(operator)
+    assert "2 products show it" in text
+    assert "No two products look so much alike." in text
+
+
 @pytest.mark.parametrize("asked", ["x", "nan", "inf", "-1", "7", "0.98"])
 def test_nonsense_asks_for_the_usual(operator: Client, asked: str) -> None:
     assert 'least=0.98" aria-current="true"' in told(operator, f"{PAGE}?least={asked}")
