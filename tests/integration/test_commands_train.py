@@ -76,7 +76,8 @@ def test_train_json_is_one_object_per_run(shop):
     assert code == 0
     told = [json.loads(line) for line in out.splitlines()]
     popular, personal = told[0], told[-1]
-    assert sorted(run["kind"] for run in told) == sorted(RUN_KINDS)
+    seen = ("encoder", "visual")  # of which this shop has no pictures
+    assert sorted([*(run["kind"] for run in told), *seen]) == sorted(RUN_KINDS)
     assert (popular["kind"], personal["kind"]) == ("popular", "personal")
     assert personal["status"] == "published"
     assert personal["timings"]["fit"] > 0
@@ -291,3 +292,28 @@ def test_runs_prune():
     assert not Run.objects.filter(status=RunStatus.PRUNED).exists()
     assert f"Let go of {numbers}." in call("reco_runs", "prune", "--keep", 1)[1]
     assert Run.objects.filter(status=RunStatus.PRUNED).count() == 4
+
+
+def test_kinds_made_of_pictures_say_why_there_is_nothing_to_see(shop, settings):
+    settings.RECO_ENCODER = "fakeencoder.Colours"
+    code, out = call("reco_train", "--kind", "encoder", "--no-sync")
+    assert (code, "0 products have a picture" in out) == (0, True)
+    code, out = call("reco_train", "--kind", "visual", "--no-sync")
+    assert (code, "No encoder is live" in out) == (0, True)
+    assert not Run.objects.exists()
+
+
+def test_an_encoder_and_a_visual_run_are_made_by_hand(db, settings, tmp_path, monkeypatch):
+    pytest.importorskip("PIL")
+    import seenshop
+
+    from reco_plugin.jobs import fine_tune, labelling
+
+    monkeypatch.setattr(fine_tune, "FEWEST", 10)
+    monkeypatch.setattr(labelling, "FEW", 4)
+    seenshop.opened(tmp_path, settings, monkeypatch).stock(each=4)
+    code, out = call("reco_train", "--kind", "encoder", "--no-sync", "--json")
+    assert (code, json.loads(out)["status"]) == (0, "published")
+    code, out = call("reco_train", "--kind", "visual", "--no-sync")
+    assert code == 0
+    assert "visual: published" in out

@@ -30,7 +30,7 @@ BUSY = 4
 COUNTED = {"popular": popular, "behaviour": behaviour}
 """Kinds of run that are counted rather than trained."""
 SEEN = ("encoder", "visual")
-"""Kinds of run that are made of pictures; where there is nothing to see they are left out, and why is said."""
+"""Kinds of run that are made of pictures: left out where there is nothing to see. Who asks for one is told why."""
 WORST_FIRST = (1, BUSY, 3, 0)
 NAMES = {
     "fold_in": "personal, folded in",
@@ -134,7 +134,7 @@ class Command(BaseCommand):
             found = Run.objects.using(conf.settings.DATABASE).get(pk=report["run"])
             return self._tell(found, options, bars)
         bars.close()
-        if report.get("note"):
+        if report.get("note") and options["kind"] in SEEN:
             self.stderr.write(str(report["note"]))
         return 0
 
