@@ -8,7 +8,6 @@ are needed, so every picture of the catalogue can be learnt from.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,12 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from reco_plugin import hyperparameters
 from reco_plugin.encoders import augment, network, torches
 from reco_plugin.encoders.network import Network
 from reco_plugin.encoders.resnet import normalised
+from reco_plugin.encoders.student import Student, read
 from reco_plugin.encoders.torches import Tensor, functional, torch
-from reco_plugin.encoders.weights import ARCHITECTURES, Block, Weights
+from reco_plugin.encoders.weights import Block, Weights
 from reco_plugin.exceptions import NotEnoughData, TrainingFailed
 
 FEWEST = 32
@@ -37,46 +36,12 @@ class Progress(Protocol):
     def __call__(self, stage: str, done: int, total: int) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Lesson:
-    """Hyper-parameters of a distillation."""
-
-    architecture: str = "student"
-    epochs: int = 30
-    batch: int = 64
-    learning_rate: float = 0.05
-    """With momentum 0.9, at the height of the cycle."""
-    weight_decay: float = 1e-4
-    alike: float = 1.0
-    """Weight of finding the pictures of a batch as alike as the teacher does."""
-    temperature: float = 0.1
-    crop: float = 0.5
-    precision: str = "auto"
-
-    def __post_init__(self) -> None:
-        hyperparameters.choice("architecture", self.architecture, ARCHITECTURES)
-        require = hyperparameters.require
-        require(self.epochs >= 1, "epochs must be at least 1.")
-        require(self.batch >= 2, "batch must be at least 2.")
-        for name in ("learning_rate", "temperature"):
-            require(0 < getattr(self, name) < math.inf, f"{name} must be a positive number.")
-        for name in ("weight_decay", "alike"):
-            require(getattr(self, name) >= 0, f"{name} must not be negative.")
-        require(0 < self.crop <= 1, "crop must be above 0, and at most 1.")
-
-    def rate_at(self, done: float) -> float:
-        """Up for a twentieth of all steps, then down as a cosine does."""
-        rise = 0.05
-        if done < rise:
-            return self.learning_rate * (0.04 + 0.96 * done / rise)
-        return self.learning_rate * (0.5 + 0.5 * math.cos(math.pi * (done - rise) / (1 - rise)))
-
-
 def distil(
     teacher: Weights,
     pictures: npt.NDArray[np.uint8],
     config: Mapping[str, Any] | None = None,
     *,
+    rows: npt.NDArray[np.int64] | None = None,
     seed: int = 0,
     threads: int = 0,
     device: str = "cpu",
@@ -84,17 +49,19 @@ def distil(
 ) -> Weights:
     """A student of `teacher`, its embeddings comparable with the teacher's, in the same blocks and classes.
 
-    `pictures` is uint8 (n, S, S, 3), a memmap if need be, S best a quarter larger than the teacher's size. The
+    `pictures` is uint8 (n, S, S, 3), a memmap if need be, S best a quarter larger than the teacher's size; those of
+    `rows`, by default all, are learnt from. The
     student looks at pictures of the teacher's size; its fingerprint is its own. Its notes tell how alike the two see
     pictures that it did not learn from. The same seed and threads give the same student on one machine.
 
     Raises NotEnoughData for fewer than FEWEST pictures, ValueError for an unknown hyper-parameter,
     EncoderUnavailable without torch, TrainingFailed for a loss that is not finite.
     """
-    lesson = hyperparameters.read(Lesson, config)
-    if len(pictures) < FEWEST:
+    lesson = read(config)
+    among = np.arange(len(pictures)) if rows is None else rows
+    if len(among) < FEWEST:
         raise NotEnoughData(
-            f"There are {len(pictures)} pictures to distil with; at least {FEWEST} are needed."
+            f"There are {len(among)} pictures to distil with; at least {FEWEST} are needed."
         )
     torches.threads(threads)
     torch.manual_seed(seed)
@@ -105,6 +72,7 @@ def distil(
         weights=teacher,
         lesson=lesson,
         pictures=pictures,
+        among=among,
         device=where,
         seed=seed,
     )
@@ -118,22 +86,23 @@ class _Work:
     student: Any
     weights: Weights
     """The teacher's."""
-    lesson: Lesson
+    lesson: Student
     pictures: npt.NDArray[np.uint8]
+    among: npt.NDArray[np.int64]
     device: Any
     seed: int
 
     @property
     def rows(self) -> npt.NDArray[np.int64]:
         """Pictures that are learnt from."""
-        return np.flatnonzero(np.arange(len(self.pictures)) % HELD != HELD - 1)
+        return np.delete(self.among, slice(HELD - 1, None, HELD))
 
     @property
     def held(self) -> npt.NDArray[np.int64]:
-        return np.flatnonzero(np.arange(len(self.pictures)) % HELD == HELD - 1)
+        return self.among[HELD - 1 :: HELD]
 
 
-def _student(teacher: Weights, lesson: Lesson) -> Any:
+def _student(teacher: Weights, lesson: Student) -> Any:
     """Of the teacher's blocks; one without any has features that are projected to."""
     blocks = teacher.blocks or (Block(name="", size=teacher.dimension, share=1.0),)
     made = Network(

@@ -5,23 +5,28 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from reco_plugin.encoders import onnx, recipe, torches
+from reco_plugin.encoders import onnx, recipe, student, torches
 from reco_plugin.encoders.base import Encoder, Pixels
 from reco_plugin.encoders.packing import Lesson
 from reco_plugin.encoders.weights import Weights, load
 from reco_plugin.exceptions import EncoderUnavailable
 
+if TYPE_CHECKING:
+    from reco_plugin.encoders.training import Trained
+
 BUILT_IN = ("resnet18", "resnet34", "resnet50")
 ROOM = 1.25
 """Pictures are packed so much larger than the network looks at them, for crops."""
 STEP = 256
+DISTIL = "distil"
+"""In the config: hyper-parameters of a smaller network that is taught by the larger one, and takes its place."""
 INSTALL = "Run: pip install 'django-reco-plugin[images]'"
 
 
@@ -137,11 +142,13 @@ class ResNet:
         )
 
     def size(self, config: Mapping[str, Any]) -> int:
+        self._student(config)
         return round(self._recipe(config).size * ROOM)
 
     def start(
         self, config: Mapping[str, Any], source: str, sha256: str
     ) -> tuple[Weights | None, str]:
+        from reco_plugin.encoders import network  # noqa: F401 - what torch takes is not counted as memory
         from reco_plugin.encoders.start import start
 
         return start(self._recipe(config).architecture, source, sha256=sha256)
@@ -151,7 +158,10 @@ class ResNet:
     ) -> Learnt:
         from reco_plugin.encoders import training
 
-        return training.fine_tune(
+        wanted = self._student(config)
+        if start is not None and start.architecture != self._recipe(config).architecture:
+            start = None  # what is live is a student: its teacher learns anew
+        found = training.fine_tune(
             lesson.pictures,
             lesson.labels,
             lesson.products,
@@ -165,6 +175,7 @@ class ResNet:
             progress=told,
             checkpoint=way.checkpoint,
         )
+        return found if wanted is None else _distilled(found, lesson, config[DISTIL], way, told)
 
     def open(self, path: Path, sha256: str, *, device: str, threads: int) -> Encoder:
         if torches.is_installed():
@@ -203,4 +214,32 @@ class ResNet:
         return recipe.read(self._config(config))
 
     def _config(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        return {"architecture": self.architecture, **config}
+        own = {name: value for name, value in config.items() if name != DISTIL}
+        return {"architecture": self.architecture, **own}
+
+    def _student(self, config: Mapping[str, Any]) -> student.Student | None:
+        """Raises ValueError for what it does not know."""
+        if not config.get(DISTIL):
+            return None
+        if not isinstance(config[DISTIL], Mapping):
+            raise ValueError(f"{DISTIL} must be a dict, like {{'architecture': 'student'}}.")
+        return student.read(config[DISTIL])
+
+
+def _distilled(
+    found: Trained, lesson: Lesson, config: Mapping[str, Any], way: Way, told: Told
+) -> Trained:
+    """The student in its teacher's place; it is judged as any other."""
+    from reco_plugin.encoders.distilling import distil
+
+    weights = distil(
+        found.weights,
+        lesson.pictures,
+        config,
+        rows=np.flatnonzero(~found.held),
+        seed=way.seed,
+        threads=way.threads,
+        device=way.device,
+        progress=told,
+    )
+    return replace(found, weights=weights, notes=(*found.notes, *weights.notes))

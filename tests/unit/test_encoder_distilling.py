@@ -108,3 +108,51 @@ def test_a_loss_that_is_no_number_is_told(pictures):
                     blocks=given.blocks, classes=given.classes),
             pictures, QUICK,
         )  # fmt: skip
+
+
+# --- as an option of the built-in networks --------------------------------------------------------
+
+
+def test_a_student_takes_its_teachers_place(pictures):
+    from reco_plugin.encoders.packing import Lesson
+    from reco_plugin.encoders.registry import Way, kind
+
+    labels = {"colour": np.repeat(np.arange(8, dtype=np.int32), 12)}
+    lesson = Lesson(
+        pictures=pictures,
+        labels=labels,
+        products=np.arange(96, dtype=np.int32),
+        pairs=np.zeros((0, 2), np.int32),
+        classes={"colour": tuple("abcdefgh")},
+    )
+    config = {
+        "architecture": "resnet10",
+        "stem": "small",
+        "size": SIZE,
+        "first_size": SIZE,
+        "epochs": 1,
+        "batch": 16,
+        "precision": "float32",
+        "flip": False,
+        "distil": {**QUICK, "epochs": 1},
+    }
+    told = []
+    found = kind("resnet18").fine_tune(
+        lesson, config, teacher(), Way(threads=1), lambda *words: told.append(words[0])
+    )
+    assert found.weights.architecture == "student"
+    assert found.weights.classes == {"colour": tuple("abcdefgh")}
+    assert "A student of a resnet10" in found.notes[-1]
+    assert {"train", "distil"} <= set(told)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [({"epoch": 3}, "epochs"), ("student", "must be a dict"), ({"epochs": 0}, "epochs")],
+)
+def test_an_odd_wish_for_a_student_is_told_before_anything_is_taught(wrong, words):
+    from reco_plugin.encoders.registry import kind
+
+    with pytest.raises(ValueError, match=words):
+        kind("resnet18").size({"distil": wrong})
+    assert kind("resnet18").size({"distil": {}}) == kind("resnet18").size({})
