@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from scipy import sparse
 from reco_plugin.metrics import coverage, hit_rate, ndcg_at_k, recall_at_k
 
 K = 10
+RISEN = 3
+"""Shoppers that a product which rose has at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,3 +127,13 @@ def _lists(lists: Sequence[Sequence[Any]], rows: dict[Any, int], k: int) -> Any:
         for place, key in enumerate(keys[:k]):
             found[row, place] = rows.setdefault(key, len(rows))
     return found
+
+
+def risen(now: Counter[Any], before: Counter[Any]) -> frozenset[Any]:
+    """Products whose share has at least doubled; half a buyer before is taken for granted."""
+    whole, earlier = max(now.total(), 1), max(before.total(), 1)
+    return frozenset(
+        key
+        for key, count in now.items()
+        if count >= RISEN and count / whole >= 2 * (before[key] + 0.5) / earlier
+    )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from benchmarks.kinds.figures import RISEN, risen
 from benchmarks.kinds.shop import Orders, Shop
 from reco_plugin.types import Shopper
 
 NEW_DAYS = 30
-WEEK = np.timedelta64(7, "D")
+WEEK, RECENT = np.timedelta64(7, "D"), np.timedelta64(28, "D")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,21 +247,31 @@ class Asking:
         return (
             lambda: self.week("popular", floor="any product"),
             lambda: self.week("trending"),
+            self.rising,
             lambda: self.week("best_converting", note="no views to divide by: purchases alone"),
         )
 
+    def rising(self) -> Question:
+        """What is popular is bought by more; what rises is what a trend is asked about."""
+        wanted = self._of_the_week()
+        lately = _baskets(self.past, self.past.at >= self.shop.split - RECENT)
+        more = risen(_counted(wanted), _counted(lately))
+        return Question(
+            kind="trending",
+            asked="of it, products with twice their share of the four weeks before",
+            cases=[Case(wanted=frozenset(keys & more)) for keys in wanted if keys & more],
+            note=f"{len(more)} products rose, each bought by {RISEN} shoppers or more",
+        )
+
+    def _of_the_week(self) -> list[set[int]]:
+        return _baskets(self.after, self.after.at < self.shop.split + WEEK)
+
     def week(self, kind: str, *, floor: str = "popular", note: str = "") -> Question:
-        ours = self.after.at < self.shop.split + WEEK
-        baskets: dict[str, set[int]] = {}
-        columns = (self.after.customer[ours], self.after.invoice[ours], self.after.product[ours])
-        for name, invoice, key in zip(*(column.tolist() for column in columns), strict=True):
-            if key >= 0:
-                baskets.setdefault(name or invoice, set()).add(key)
         drawn = self.random("any").permutation(list(self.shop.keys.values())).tolist()
         return Question(
             kind=kind,
             asked="what shoppers of the week after bought",
-            cases=[Case(wanted=frozenset(keys)) for keys in baskets.values()],
+            cases=[Case(wanted=frozenset(keys)) for keys in self._of_the_week()],
             floor=floor,
             lists={"any product": drawn},
             note=note,
@@ -336,3 +348,17 @@ class Asking:
 
 def _basket(orders: Orders, row: int) -> list[int]:
     return orders.baskets[orders.invoice[row]]
+
+
+def _baskets(orders: Orders, chosen: Any) -> list[set[int]]:
+    """What each customer (each order of a guest) bought, of the chosen lines."""
+    found: dict[str, set[int]] = {}
+    columns = (orders.customer[chosen], orders.invoice[chosen], orders.product[chosen])
+    for name, invoice, key in zip(*(column.tolist() for column in columns), strict=True):
+        if key >= 0:
+            found.setdefault(name or invoice, set()).add(key)
+    return list(found.values())
+
+
+def _counted(baskets: Iterable[set[int]]) -> Counter[int]:
+    return Counter(key for keys in baskets for key in keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,10 @@ def test_a_log_that_is_not_there_is_said_so(monkeypatch):
     monkeypatch.delenv(log.FOLDER, raising=False)
     with pytest.raises(log.NoLog, match="BENCH_DATA"):
         log.read("no_such_log")
+
+
+def test_what_rose_has_doubled_its_share_and_been_bought_by_some(figures):
+    now = Counter({"usual": 20, "risen": 12, "few": 2, "new": 3})
+    before = Counter({"usual": 80, "risen": 12, "few": 1})
+    assert figures.risen(now, before) == {"risen", "new"}
+    assert figures.risen(Counter(), before) == frozenset()
