@@ -64,7 +64,8 @@ def _name_problems(spec: PlacementSpec) -> Iterator[str]:
             "page": spec.page,
             "known": ", ".join(Page.values),
         }
-    if not isinstance(spec.title, str) or len(spec.title) > MOST_TITLE:
+    title: Any = spec.title
+    if not isinstance(title, str) or len(title) > MOST_TITLE:
         yield _("A heading is a text of at most %(most)s letters.") % {"most": MOST_TITLE}
     if not _is_count(spec.order) or spec.order > MOST_ORDER:
         yield _("The order is a whole number from 0 to %(most)s.") % {"most": MOST_ORDER}
