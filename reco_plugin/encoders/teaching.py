@@ -68,8 +68,8 @@ def train(folder: Path, job: dict[str, Any], voice: Voice) -> dict[str, Any]:
     kind = registry.kind(task.encoder)
     path = Path(task.place)
     lesson = packing.load_lesson(path / LESSON, task.sha256, path / PICTURES)
-    life.limit_memory(job["memory_mb"])
     start, words = _start(kind, task)
+    life.limit_memory(job["memory_mb"])
     if task.why_not:
         return _left(kind, task, lesson, _as_it_is(start, task), [words, task.why_not])
     way = Way(

@@ -8,7 +8,6 @@ can go on with it.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -16,12 +15,10 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
-from django.db.models import Exists, OuterRef
 
 from reco_plugin import backends, clock, conf
 from reco_plugin.encoders.aggregate import aggregate
-from reco_plugin.encoders.whitening import Choice, Whitening, choose
+from reco_plugin.encoders.whitening import Choice, choose
 from reco_plugin.jobs import newcomers, picture_vectors
 from reco_plugin.jobs.labelling import labels
 from reco_plugin.jobs.live_encoder import Live
@@ -30,14 +27,19 @@ from reco_plugin.jobs.publish import active_run, handle, publish, save
 from reco_plugin.jobs.record import begin, give_up, stage
 from reco_plugin.jobs.running.execute import request
 from reco_plugin.jobs.running.work import Work
-from reco_plugin.models import Run, RunStatus, VectorBlock
-from reco_plugin.stores import keys as shop_keys
+from reco_plugin.jobs.visual_blocks import (
+    Signs,
+    keep,
+    keep_signs,
+    read_signs,
+    read_whitening,
+    signs,
+)
+from reco_plugin.models import Run, RunStatus
 from reco_plugin.stores.base import Vectors
 from reco_plugin.types import Floats, Key, id_map
 
 KIND = "visual"
-WHITENING, SIGNS = "whitening", "pictures"
-"""Spaces of blocks beside a run: what is done to vectors; which pictures each product's is made of."""
 CHUNK = 1_000
 """Products at a time."""
 SAMPLE = 20_000
@@ -48,7 +50,6 @@ SMALL = 5_000
 """A run of fewer products is made anew at any change: that takes a second."""
 WHOLE = dt.timedelta(days=1)
 """A run that something was changed in is made anew when it is so old."""
-Signs = dict[Key, int]
 T = TypeVar("T")
 
 
@@ -145,7 +146,7 @@ def _publish(run: Run, work: Work, live: Live, now: Signs) -> None:
             _vectors(keys, rows),
             work.progress,
             fence=work.fence,
-            beside=lambda: _keep(run, choice.whitening, made_of),
+            beside=lambda: keep(run, choice.whitening, made_of),
         )
 
 
@@ -220,77 +221,7 @@ def update(run: Run, keys: Sequence[Any], now: Signs | None = None) -> list[Key]
             biases = np.zeros(len(some), np.float32)
             backends.store(run.store).upsert(handle(run), id_map(some), found, biases)
             told = now or signs(run.site, encoder, some)
-            _keep_signs(run, {key: told[key] for key in some if key in told})
+            keep_signs(run, {key: told[key] for key in some if key in told})
             given += some
     newcomers.join(run.site, given, KIND)
     return given
-
-
-# --- beside the run -------------------------------------------------------------------------------
-
-
-def signs(site: int, encoder: str, products: Sequence[Any] | None = None) -> Signs:
-    """Of each product a number that changes when its pictures do, or their order."""
-    seen = picture_vectors.vectors().filter(encoder=encoder, content_hash=OuterRef("content_hash"))
-    known = picture_vectors.seen_items(site).filter(pk=OuterRef("product_id"))
-    rows = picture_vectors.pictures(site).filter(Exists(known), Exists(seen))
-    if products is not None:
-        rows = rows.filter(product_id__in=products)
-    rows = rows.order_by("product_id", "position", "pk")
-    told = rows.values_list("product_id", "content_hash").iterator(10_000)
-    return {
-        key: _sign(name for _, name in pictures) for key, pictures in groupby(told, itemgetter(0))
-    }
-
-
-def _sign(names: Iterable[str]) -> int:
-    digest = hashlib.blake2b("".join(names).encode(), digest_size=8)
-    return int.from_bytes(digest.digest(), "little")
-
-
-def read_signs(run: Run) -> Signs:
-    """What the vectors of a run were made of."""
-    found: Signs = {}
-    for block in _blocks(run, SIGNS):
-        numbers = np.frombuffer(block.vectors, "<u8").tolist()
-        found |= zip(shop_keys.from_json(block.keys), numbers, strict=True)
-    return found
-
-
-def read_whitening(run: Run) -> Whitening | None:
-    """What is to be done to an encoder's vectors before they are compared with those of a run."""
-    block = next(_blocks(run, WHITENING), None)
-    if block is None:
-        return None
-    numbers = np.frombuffer(block.vectors, "<f4").reshape(block.keys)
-    return Whitening(mean=numbers[0], matrix=numbers[1:].T)
-
-
-def _keep(run: Run, whitening: Whitening | None, made_of: Signs) -> None:
-    VectorBlock.objects.using(conf.settings.DATABASE).filter(
-        run=run, space__in=(WHITENING, SIGNS)
-    ).delete()
-    if whitening is not None:
-        numbers = np.vstack([whitening.mean, whitening.matrix.T])
-        _write(run, WHITENING, list(numbers.shape), numbers.astype("<f4"))
-    _keep_signs(run, made_of)
-
-
-def _keep_signs(run: Run, made_of: Signs) -> None:
-    """Later blocks say more than earlier ones."""
-    keys = list(made_of)
-    for at in range(0, len(keys), 5 * CHUNK):
-        some = keys[at : at + 5 * CHUNK]
-        numbers = np.asarray([made_of[key] for key in some], "<u8")
-        _write(run, SIGNS, shop_keys.to_json(id_map(some)), numbers)
-
-
-def _write(run: Run, space: str, keys: list[Any], numbers: npt.NDArray[Any]) -> None:
-    VectorBlock.objects.using(conf.settings.DATABASE).create(
-        site=run.site, run=run, space=space, keys=keys, vectors=numbers.tobytes()
-    )
-
-
-def _blocks(run: Run, space: str) -> Iterator[VectorBlock]:
-    rows = VectorBlock.objects.using(conf.settings.DATABASE).filter(run=run, space=space)
-    return rows.order_by("pk").iterator(20)

@@ -10,7 +10,7 @@ from seenshop import colour, done
 
 from reco_plugin import backends
 from reco_plugin.encoders.whitening import Choice, Whitening
-from reco_plugin.jobs import arrivals, first_look, stray, visual
+from reco_plugin.jobs import arrivals, first_look, stray, visual, visual_blocks
 from reco_plugin.jobs.publish import active_run, handle, rollback
 from reco_plugin.jobs.running.execute import execute
 from reco_plugin.models import Neighbours, Outcome, Run, RunStatus, VectorBlock
@@ -103,7 +103,7 @@ def test_whitening_is_kept_beside_the_run_and_used_for_newcomers(shop, monkeypat
     done("encode", whole=True)
     run = live()
     assert vector(shop.products[0]).shape == (5,)
-    found = visual.read_whitening(run)
+    found = visual_blocks.read_whitening(run)
     assert np.array_equal(found.matrix, whitening.matrix)
     assert np.array_equal(found.mean, whitening.mean)
     assert run.metrics == {"whitening": {"pca1": 0.5}}
