@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connections
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
-from django.db.models.fields.json import KeyTextTransform
+from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast
 
 from reco_plugin.catalog.base import SEPARATOR
@@ -61,7 +61,7 @@ def _items(wish: Wish, using: str) -> QuerySet[Item]:
             items = items.filter(brand=value)
         else:
             own = f"match{at}"
-            items = items.alias(**{own: KeyTextTransform(name, "attributes")}).filter(
+            items = items.alias(**{own: KeyTransform(name, "attributes")}).filter(
                 **{own: value}
             )
     return items
