@@ -31,7 +31,8 @@ SILENT = ("category", "category and brand")
 """Those that leave colours and genders to the eye. The titles of this catalogue name both."""
 NO_WORSE = 0.95
 """What pictures may cost where they can tell nothing new."""
-LIGHTFM: dict[str, Any] = {"dimensions": 48, "epochs": 30}
+LIGHTFM: dict[str, Any] = {"dimensions": 48, "epochs": 90, "learning_rate": 0.05}
+"""Epochs enough for early stopping to end every training, with pictures and without."""
 SIMULATED = "simulated shoppers, tastes by catalogue attributes"
 
 
