@@ -70,15 +70,16 @@ _PRODUCT = (
         fallback=("bought_bought",),
     ),
     _spec("product_look", 15, "shop_the_look", min_items=2, max_items=4, caps=_LOOK, fallback=()),
-    _spec("product_similar", 20, "similar", must_match=("category", *GUARDS), diversity=0.1),
+    # before the blend of likenesses, which would take what looks most alike
     _spec(
         "product_looks_alike",
-        25,
+        18,
         "visually_similar",
         min_items=2,
         must_match=("category", *GUARDS),
         fallback=(),
     ),
+    _spec("product_similar", 20, "similar", must_match=("category", *GUARDS), diversity=0.1),
     _spec(
         "product_also_viewed",
         30,
