@@ -243,10 +243,8 @@ def _taught(
 def _untrained(weights: Any, seed: int) -> Any:
     """The same network before its first step: its pooled features."""
     from reco_plugin.encoders import network
-    from reco_plugin.encoders.torches import torch
 
-    torch.manual_seed(seed)
-    net = network.Network(weights.architecture, stem=weights.stem)
+    net = network.untrained(weights.architecture, weights.stem, seed)
     return replace(weights, blocks=(), classes={}, arrays=network.arrays_of(net))
 
 

@@ -139,6 +139,20 @@ def build(weights: Weights) -> Network:
     return network.eval()  # type: ignore[no-any-return]
 
 
+def untrained(architecture: str, stem: str, seed: int) -> Network:
+    """A network that knows nothing, as torchvision begins it: what a trained one is to be better than.
+
+    `Network` itself begins each residual block as the identity, which is better to learn from and much worse
+    to look with: beside that anything would shine.
+    """
+    torch.manual_seed(seed)
+    net = Network(architecture, stem=stem)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)
+    return net
+
+
 def put(network: Any, arrays: Arrays, architecture: str) -> None:
     """Give a module its numbers. Raises EncoderUnavailable unless names and shapes are all its own."""
     own = network.state_dict()

@@ -73,7 +73,8 @@ def check(pictures: Pixels, size: int) -> None:
 
 def prepared(pictures: Pixels, weights: Weights, device: object) -> Tensor:
     """Pixels as the network takes them, (n, 3, size, size) float32, channels last in memory."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pictures)).to(device, non_blocking=True)
+    own = np.require(pictures, requirements=["C", "W"])  # torch warns of memory it may not write to
+    tensor = torch.from_numpy(own).to(device, non_blocking=True)
     return normalised(tensor.permute(0, 3, 1, 2).float(), weights.mean, weights.std)
 
 

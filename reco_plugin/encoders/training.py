@@ -324,8 +324,9 @@ def _before(work: _Work, judge: judging.Judge) -> dict[str, float]:
     """The figures of what it starts from; of a network that knows nothing, where there is no start."""
     start = work.start
     if start is None:
-        torch.manual_seed(work.lesson.seed)
-        net, size = Network(work.lesson.recipe.architecture), work.lesson.recipe.size
+        taught = work.lesson.recipe
+        net = network.untrained(taught.architecture, taught.stem, work.lesson.seed)
+        size = taught.size
     else:
         net, size = network.build(start), start.size
     net = net.to(work.device, memory_format=torch.channels_last)

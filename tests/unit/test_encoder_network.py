@@ -85,6 +85,19 @@ def test_the_mirror_image_is_looked_at_too(some, pictures):
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
 
 
+def test_pictures_may_be_read_only(some, pictures):
+    locked = pictures.copy()
+    locked.flags.writeable = False
+    rows = ResNetEncoder(some, device="cpu").encode(locked)
+    assert np.array_equal(rows, ResNetEncoder(some, device="cpu").encode(pictures))
+
+
+def test_an_untrained_network_is_begun_as_torchvision_begins_it():
+    net = network.untrained("resnet18", "imagenet", 0)
+    assert bool((net.body.layer1[0].bn2.weight == 1).all())
+    assert not bool(network.Network("resnet18").body.layer1[0].bn2.weight.any())
+
+
 def test_no_pictures_no_rows(some):
     assert ResNetEncoder(some, device="cpu").encode(np.zeros((0, 32, 32, 3), np.uint8)).shape == (
         0,
