@@ -35,7 +35,7 @@ def searched(page: Page, file: Path) -> None:
     for _ in range(TRIES):
         page.goto("/search/")
         page.locator("input[type=file]").set_input_files(file)
-        page.locator(".reco-photo").get_by_role("button", name="Search").click()
+        page.locator(".reco-photo").get_by_role("button", name="Search", exact=True).click()
         page.wait_for_url(re.compile("/reco/photo/"))
         if page.locator("[data-code=busy]").count() == 0:
             return
