@@ -82,7 +82,7 @@ class EncoderProcess:
 
     def __init__(self, spec: Spec, folder: str | Path | None = None) -> None:
         self.spec = spec
-        self.is_closed = False
+        self.is_closed = self._is_answered = False
         with contextlib.ExitStack() as stack:
             place = stack.enter_context(workplace(folder, PREFIX))
             started = Process(
@@ -129,6 +129,7 @@ class EncoderProcess:
         when not all answers are taken.
         """
         is_done, given = False, _Given(pictures)
+        self._is_answered = False
         try:
             for number, data in given:
                 if isinstance(data, Refused):
@@ -136,8 +137,8 @@ class EncoderProcess:
                 else:
                     yield from self._send(packing.packed(number, data))
             yield from self._send(packing.END_OF_SHARE)
-            while "share" not in (message := self._process.hear(SILENT_SECONDS)):
-                yield from _answers(message)
+            while not self._is_answered:
+                yield from self._told(self._process.hear(SILENT_SECONDS))
             is_done = True
         finally:
             if not is_done:
@@ -156,14 +157,21 @@ class EncoderProcess:
             except BlockingIOError:
                 select.select([], [pipe], [], TICK)
             except BrokenPipeError:
-                yield from _answers(
-                    self._process.hear(START_SECONDS)
-                )  # until it says of what it died
+                # until it says of what it died
+                yield from self._told(self._process.hear(START_SECONDS))
             for message in self._process.news():
                 heard = time.monotonic()
-                yield from _answers(message)
+                yield from self._told(message)
             if time.monotonic() - heard > SILENT_SECONDS:
                 raise self._process.late(SILENT_SECONDS)
+
+    def _told(self, message: dict[str, Any]) -> Iterator[Answer]:
+        """What a message says. The end of a share may be told as soon as we have asked for it."""
+        self._is_answered = self._is_answered or "share" in message
+        if "refused" in message:
+            yield packing.unpack_refused(message["refused"])
+        if "seen" in message:
+            yield message["seen"], packing.unpack_vectors(message)
 
 
 class _Given:
@@ -178,16 +186,6 @@ class _Given:
             yield from self._pictures
         except Exception as error:  # noqa: BLE001 - raised when all before it was answered
             self.error = error
-
-
-def _answers(message: dict[str, Any]) -> Iterator[Answer]:
-    if "refused" in message:
-        yield packing.unpack_refused(message["refused"])
-    if "seen" in message:
-        yield message["seen"], packing.unpack_vectors(message)
-
-
-# --- learning -------------------------------------------------------------------------------------
 
 
 def train(

@@ -115,7 +115,10 @@ def kind(name: str) -> Kind:
             "'package.module.Class'."
         )
     found = getattr(_imported(module, name), attribute, None)
-    made = found() if isinstance(found, type) else found
+    try:
+        made = found() if isinstance(found, type) else found
+    except TypeError as error:
+        raise ValueError(f"Encoder {name!r} cannot be made without arguments: {error}") from error
     if not isinstance(made, Kind):
         raise ValueError(f"Encoder {name!r} is no reco_plugin.encoders.registry.Kind.")
     return made

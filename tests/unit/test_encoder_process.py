@@ -115,6 +115,27 @@ def test_weights_that_are_not_what_they_were_are_refused(spec, tmp_path):
         EncoderProcess(spec, tmp_path)
 
 
+def test_an_answer_that_comes_at_once_is_heard(spec, tmp_path, monkeypatch):
+    """The end of a share was told while it was still being asked for, and then waited for ever."""
+    written = os.write
+
+    def slowly(pipe, data):
+        done = written(pipe, data)
+        time.sleep(0.2)
+        return done
+
+    with EncoderProcess(spec, tmp_path) as encoder:
+        monkeypatch.setattr(process.os, "write", slowly)
+        monkeypatch.setattr(process, "SILENT_SECONDS", 5.0)
+        for share in (
+            [],
+            [(1, Refused(fault=Fault.MISSING, words="gone"))],
+            [(2, picture(1, 2, 3))],
+        ):
+            vectors, refused = answered(encoder, share)
+            assert [*vectors, *refused] == [number for number, _ in share]
+
+
 @pytest.mark.parametrize("more", [1, 2_000])
 def test_one_that_hangs_is_given_up(spec, tmp_path, monkeypatch, more):
     """Whether it is waited for, or does not take what is sent."""
