@@ -20,14 +20,14 @@ class Scale:
 
 SCALES = {
     GENERATED: {
-        "small": Scale(products=120, shoppers=300, epochs=30),
-        "normal": Scale(products=600, shoppers=2_000, epochs=12),
+        "small": Scale(products=120, shoppers=300, epochs=12),
+        "normal": Scale(products=600, shoppers=2_000, epochs=8),
         "large": Scale(products=1_400, shoppers=10_000),
     },
     FASHION: {
-        "small": Scale(products=300, shoppers=200, epochs=20),
-        "normal": Scale(products=3_000, shoppers=3_000),
-        "large": Scale(products=20_000, shoppers=10_000, epochs=8),
+        "small": Scale(products=300, shoppers=200, epochs=12),
+        "normal": Scale(products=3_000, shoppers=3_000, epochs=6),
+        "large": Scale(products=20_000, shoppers=10_000, epochs=4),
     },
 }
 
