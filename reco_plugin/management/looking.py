@@ -17,7 +17,7 @@ from reco_plugin.exceptions import EncoderUnavailable, NotPublished
 from reco_plugin.jobs import picture_files
 from reco_plugin.jobs.live_encoder import live_encoder
 from reco_plugin.jobs.publish import active_run, handle
-from reco_plugin.jobs.visual import read_whitening
+from reco_plugin.jobs.visual_blocks import read_whitening
 from reco_plugin.management.contact_sheet import SIDE, Row, Tile
 from reco_plugin.models import Item, Picture, PictureState, Run, RunStatus
 from reco_plugin.stores.base import Exporting, Scored
