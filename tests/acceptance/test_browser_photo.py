@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 for needed in ("torch", "torchvision", "onnx", "onnxruntime", "PIL"):
     pytest.importorskip(needed)
 
+pytestmark = pytest.mark.usefixtures("normal_scale")
+"""A network learns too little from the 120 products of the small demo, and is rejected."""
 TRIES = 5
 """The first photo finds its process still loading."""
 
