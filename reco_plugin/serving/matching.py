@@ -61,9 +61,7 @@ def _items(wish: Wish, using: str) -> QuerySet[Item]:
             items = items.filter(brand=value)
         else:
             own = f"match{at}"
-            items = items.alias(**{own: KeyTransform(name, "attributes")}).filter(
-                **{own: value}
-            )
+            items = items.alias(**{own: KeyTransform(name, "attributes")}).filter(**{own: value})
     return items
 
 
