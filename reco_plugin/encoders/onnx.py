@@ -86,7 +86,6 @@ class OnnxEncoder:
         options.intra_op_num_threads = max(threads, 1)
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
         try:
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             told = _told(self._session)

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
@@ -114,8 +115,16 @@ def test_a_pause_that_is_none_is_refused(every):
         call("reco_tick", "--loop", "--every", every)
 
 
+@pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """What is started in the background by a shell ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_loop_goes_on_until_it_is_told_to_end(calls, number):
+def test_a_loop_goes_on_until_it_is_told_to_end(calls, number, heeds_interrupts):
     before = signal.getsignal(signal.SIGTERM)
 
     def end() -> None:

@@ -158,3 +158,12 @@ def test_a_process_answers_with_it_as_it_would_itself(tmp_path):
     changed = EncoderService(Job(path=tmp_path / "it.onnx", sha256="0" * 64))
     with pytest.raises(EncoderUnavailable, match="checksum"):
         changed.ask(held.getvalue(), 30)
+
+
+def test_an_encoder_leaves_the_arithmetic_of_its_thread_alone(tmp_path):
+    """The runtime's 'denormals are zero' is a switch of the whole thread, for whatever it computes later."""
+    tiny = np.float32(1e-39)
+    onnx.export(weights(), tmp_path / "a.onnx")
+    made = onnx.OnnxEncoder(tmp_path / "a.onnx")
+    made.encode(np.zeros((1, made.size, made.size, 3), np.uint8))
+    assert tiny * np.float32(0.5) > 0
