@@ -34,10 +34,10 @@
 | reco.W017 | RECO_ARTEFACT_DIR is relative (`check --deploy`) |
 | reco.W018 | no template engine has the request context processor |
 | reco.W019 | a placement in the database cannot be used, and why (`check --database`) |
-| reco.W020 | products have pictures, but the extra `images` is not installed |
 | reco.W021 | the encoder has no weights to start from (also `check --database`) |
 | reco.W022 | RECO_PHOTO_SEARCH is on, but no photo can be answered (also `check --database`) |
 | reco.W023 | pictures are in quarantine, or lie on hosts that are not allowed (`check --database`) |
+| reco.I001 | products have pictures, but the extra `images` is not installed: a hint, no warning |
 """
 
 from reco_plugin.checks.database import extension, postgresql

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from django.core.checks import Error, Tags
+from django.core.checks import Error, Info, Tags
 from django.core.checks import Warning as Caution
 from django.db import DatabaseError
 from django.db.models import Count
@@ -86,13 +86,13 @@ def picture_settings(databases: Sequence[str]) -> Messages:
 
 @check()
 def images_extra(databases: Sequence[str]) -> Messages:
-    """reco.W020"""
+    """reco.I001"""
     lacking = lacking_for_pictures()
     if conf.settings.ENCODER and lacking and _shows_pictures():
-        yield Caution(
+        yield Info(
             f"Products have pictures, but {' and '.join(lacking)} cannot be imported: nothing looks at them.",
             hint=f"{INSTALL}, or RECO_ENCODER = ''.",
-            id="reco.W020",
+            id="reco.I001",
         )
 
 

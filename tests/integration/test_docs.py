@@ -122,7 +122,7 @@ def test_commands_take_the_options_they_are_shown_with(line):
 
 
 def test_check_ids_that_are_named_exist():
-    assert words(r"\b(reco\.[EW]\d{3})\b") <= set(re.findall(r"reco\.[EW]\d{3}", checks.__doc__))
+    assert words(r"\b(reco\.[EIW]\d{3})\b") <= set(re.findall(r"reco\.[EIW]\d{3}", checks.__doc__))
 
 
 def test_every_signal_is_described_with_what_it_is_received_with():

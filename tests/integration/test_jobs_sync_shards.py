@@ -164,6 +164,7 @@ def test_every_job_that_splits_names_who_does_its_shards():
     assert {name: callable(import_string(path)()) for name, path in shards.DOERS.items()} == {
         "sync_items": True,
         "score": True,
+        "encode": True,
     }
 
 

@@ -670,13 +670,13 @@ class WithPictures(Catalog):
     image = "label"
 
 
-def test_w020_pictures_that_nothing_looks_at(settings, monkeypatch):
+def test_i001_pictures_that_nothing_looks_at(settings, monkeypatch):
     monkeypatch.setattr(decoding, "is_installed", lambda: False)
     monkeypatch.setattr(torches, "is_installed", lambda: False)
     assert checks.images_extra() == []  # this shop has no pictures
     monkeypatch.setattr(backends, "catalog", WithPictures)
     (message,) = checks.images_extra()
-    assert message.id == "reco.W020"
+    assert message.id == "reco.I001"
     assert "Pillow and torchvision" in message.msg
     assert "[images]" in str(message.hint)
     monkeypatch.setattr(decoding, "is_installed", lambda: True)
