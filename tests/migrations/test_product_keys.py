@@ -25,8 +25,12 @@ PRODUCT_TABLES = {
     "reco_item",
     "reco_manual_link",
     "reco_neighbours",
+    "reco_picture",
     "reco_related",
+    "reco_suggestion",
 }
+OF_NO_SITE = {"reco_picture_vector"}
+"""What an encoder makes of the content of a file is the same for whoever shows it."""
 
 
 @pytest.fixture(scope="module", params=sorted(COLUMN_TYPES))
@@ -66,7 +70,8 @@ def test_no_constraint_reaches_into_the_shop(told: dict[str, Any]) -> None:
 
 
 def test_every_table_has_a_site(told: dict[str, Any]) -> None:
-    assert {table for table, _, _ in told["columns"]} == set(columns(told, "site"))
+    tables = {table for table, _, _ in told["columns"]}
+    assert tables - OF_NO_SITE == set(columns(told, "site"))
 
 
 def test_migrations_name_no_shop() -> None:
