@@ -350,6 +350,8 @@ class Slate:
     """The product that 'because you viewed' names."""
     titles: Mapping[Key, str] = field(default_factory=dict, compare=False)
     """Of products that reasons name, as far as they are known: see `serving.reasons`."""
+    is_repeated: bool = False
+    """Does another row of its page have its heading? Then it says the same otherwise."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -359,6 +361,11 @@ class Slate:
 
     def __bool__(self) -> bool:
         return bool(self.items)
+
+    @property
+    def is_fallback(self) -> bool:
+        """Is nothing in it of the kinds that were asked for?"""
+        return all(item.is_fallback for item in self.items)
 
     @property
     def products(self) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -37,16 +38,44 @@ OF_KIND: Mapping[str, Any] = MappingProxyType(
 )
 
 
+_AGAIN: Mapping[Rung, Any] = MappingProxyType(
+    {
+        Rung.PERSONAL: _("More for you"),
+        Rung.CONTEXTUAL: _("More like this"),
+        Rung.POPULAR_IN_CATEGORY: _("Also popular"),
+        Rung.POPULAR: _("Also popular"),
+    }
+)
+
+
 def heading(slate: Slate) -> str:
-    """The merchandiser's, or that of the kind; where all is fallback, what the best of it may say."""
-    if slate and all(item.is_fallback for item in slate):
-        return _of_rung(slate.rung)
+    """The merchandiser's, or that of the kind; where all is fallback, what is true of that."""
+    if slate and slate.is_fallback:
+        return _fallen_back(slate)
     if slate.title:
         return slate.title
     named = slate.titles.get(slate.anchor) if slate.anchor is not None else None
     if named:
         return gettext("Because you viewed %(title)s") % {"title": named}
     return str(OF_KIND.get(slate.kind, "")) or _of_rung(slate.rung)
+
+
+def each_its_own(slates: Mapping[str, Slate]) -> dict[str, Slate]:
+    """The slates of a page; what fell back to what another row says already is told to say it otherwise."""
+    said = {heading(slate) for slate in slates.values() if slate and not slate.is_fallback}
+    told = dict(slates)
+    for name, slate in slates.items():
+        if slate and slate.is_fallback:
+            told[name] = replace(slate, is_repeated=heading(slate) in said)
+            said.add(heading(slate))
+    return told
+
+
+def _fallen_back(slate: Slate) -> str:
+    if slate.is_repeated and slate.rung in _AGAIN:
+        return str(_AGAIN[slate.rung])
+    sources = {item.source for item in slate}
+    return str(OF_KIND.get(sources.pop(), "") if len(sources) == 1 else "") or _of_rung(slate.rung)
 
 
 def _of_rung(rung: Rung) -> str:

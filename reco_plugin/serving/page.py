@@ -16,6 +16,7 @@ from reco_plugin.breaker import breaker
 from reco_plugin.serving import served, spots
 from reco_plugin.serving.answers import answer, empty
 from reco_plugin.serving.asking import Ask, Circumstances, Unusable, circumstances, settle
+from reco_plugin.serving.headings import each_its_own
 from reco_plugin.serving.ladder import Ladder
 from reco_plugin.serving.prefetch import prefetch
 from reco_plugin.serving.recommend import guarded, judge, log, switched_off
@@ -135,7 +136,7 @@ def _filled(
     prefetch(list(ladders.values()), shared)
     for name, ladder in ladders.items():
         found[name] = guarded(name, "", partial(_ended, ladder))
-    return found
+    return each_its_own(found)
 
 
 def _begun(name: str, of: Circumstances, shared: Shared, ladders: dict[str, Ladder]) -> Slate:

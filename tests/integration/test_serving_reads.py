@@ -43,7 +43,8 @@ urlpatterns = [path("show/", show)]
 
 
 @pytest.fixture(autouse=True)
-def fresh():
+def fresh(settings):
+    settings.RECO_STATEMENT_TIMEOUT_MS = 150
     pointers.forget()
     yield
     pointers.forget()

@@ -43,4 +43,6 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 RECO_PRODUCT_MODEL = "testapp.Product"
 RECO_CATALOG = "testapp.reco.TestCatalog"
 RECO_ORDERS = "testapp.reco.TestOrders"
-RECO_WRITE_TIMEOUT_MS = 2_000  # machines that run tests are busy
+# Machines that run tests are busy.
+RECO_STATEMENT_TIMEOUT_MS = 2_000
+RECO_WRITE_TIMEOUT_MS = 2_000
