@@ -16,7 +16,7 @@ from reco_plugin.catalog import fetching
 from reco_plugin.checks.registration import Messages, check
 from reco_plugin.encoders import decoding, onnx, registry, torches
 from reco_plugin.encoders.base import Fault
-from reco_plugin.encoders.start import AUTO, NONE, PICKLED
+from reco_plugin.encoders.start import AUTO, NONE, OUT_OF_REACH, PICKLED
 from reco_plugin.exceptions import MappingError
 from reco_plugin.jobs.artefacts import artefact_path
 from reco_plugin.models import ActiveRun, Picture, PictureState, Run
@@ -149,7 +149,7 @@ def _without_start(using: str) -> Iterator[Caution]:
     newest = Run.objects.using(using).filter(kind="encoder").order_by("-created_at").first()
     notes = (newest.dataset or {}).get("notes") or () if newest else ()
     for note in notes:
-        if "cannot be had" in str(note):
+        if OUT_OF_REACH in str(note):
             yield Caution(
                 f"The newest encoder: {note}",
                 hint="Name a file of weights in RECO_ENCODER_WEIGHTS, or write 'none' to silence this.",

@@ -22,6 +22,7 @@ import struct
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -96,7 +97,10 @@ def _answer(
     from reco_plugin.encoders.decoding import decode
 
     try:
-        with _bounded(limits.memory_mb, min(seconds, limits.seconds)):
+        with (
+            _bounded(limits.memory_mb, min(seconds, limits.seconds)),
+            warnings.catch_warnings(action="ignore"),  # of a photo that is odd, and can be opened
+        ):
             pixels = decode(photo, limits, encoder.size)
     except MemoryError:
         return {"fault": Fault.KILLER, "words": "Opening this picture takes too much memory."}

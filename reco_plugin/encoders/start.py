@@ -17,6 +17,8 @@ from reco_plugin.encoders.weights import Weights, load
 from reco_plugin.exceptions import EncoderUnavailable
 
 AUTO, NONE = "auto", "none"
+OUT_OF_REACH = "cannot be had"
+"""What the note of a training says of weights that could not be fetched; a check looks for it."""
 PICKLED = (".pt", ".pth")
 SIZE = 224
 """Pixels of each side that ImageNet's networks were taught with."""
@@ -67,7 +69,7 @@ def _published(architecture: str, size: int) -> tuple[Weights | None, str]:
         state = best.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash a RuntimeError
         return None, (
-            f"torchvision's weights of a {architecture} cannot be had ({_line(error)}): it starts from "
+            f"torchvision's weights of a {architecture} {OUT_OF_REACH} ({_line(error)}): it starts from "
             "nothing and learns from the catalogue alone. Give a file in RECO_ENCODER_WEIGHTS for more."
         )
     return (

@@ -25,10 +25,10 @@ from reco_plugin.datasets.splits import NEGATIVE
 from reco_plugin.exceptions import NotPublished
 from reco_plugin.jobs import rechecking
 from reco_plugin.jobs.evaluate import PROTOCOL, difference
-from reco_plugin.jobs.publish import active_run, handle
+from reco_plugin.jobs.publish import active_run, chosen_run, handle
 from reco_plugin.jobs.trial import K
 from reco_plugin.metrics import evaluate as judge
-from reco_plugin.models import Interaction, Run, RunStatus
+from reco_plugin.models import Interaction, Run
 from reco_plugin.pipeline import personal_vector
 from reco_plugin.stores.base import Progress, Store
 from reco_plugin.trainers.popularity import popularity
@@ -111,13 +111,9 @@ def work(work: Work) -> dict[str, Any]:
 
 
 def _the_run(site: int, number: int | None) -> Run:
-    if number is None:
-        found = active_run(site, KIND)
-        if found is None:
-            raise NotPublished(f"No {KIND} run of site {site} is live; train one with reco_train.")
-        return found
-    runs = Run.objects.using(conf.settings.DATABASE).filter(pk=number, site=site, kind=KIND)
-    found = runs.filter(status=RunStatus.PUBLISHED).first()
+    found = chosen_run(site, KIND, number)
+    if found is None and number is None:
+        raise NotPublished(f"No {KIND} run of site {site} is live; train one with reco_train.")
     if found is None:
         raise NotPublished(f"There is no published {KIND} run {number} of site {site}.")
     return found

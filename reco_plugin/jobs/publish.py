@@ -109,6 +109,14 @@ def active_run(site: int, kind: str) -> Run | None:
     return found.run if found else None
 
 
+def chosen_run(site: int, kind: str, number: int | None = None) -> Run | None:
+    """The published run of that number, or else the live one; None where there is none."""
+    if number is None:
+        return active_run(site, kind)
+    runs = Run.objects.using(conf.settings.DATABASE).filter(pk=number, site=site, kind=kind)
+    return runs.filter(status=RunStatus.PUBLISHED).first()
+
+
 def _locked(site: int, kind: str) -> ActiveRun | None:
     rows = ActiveRun.objects.using(conf.settings.DATABASE).select_for_update()
     return rows.filter(site=site, kind=kind).first()

@@ -16,10 +16,10 @@ from reco_plugin.encoders.process import EncoderProcess
 from reco_plugin.exceptions import EncoderUnavailable, NotPublished
 from reco_plugin.jobs import picture_files
 from reco_plugin.jobs.live_encoder import live_encoder
-from reco_plugin.jobs.publish import active_run, handle
+from reco_plugin.jobs.publish import chosen_run, handle
 from reco_plugin.jobs.visual_blocks import read_whitening
 from reco_plugin.management.contact_sheet import SIDE, Row, Tile
-from reco_plugin.models import Item, Picture, PictureState, Run, RunStatus
+from reco_plugin.models import Item, Picture, PictureState, Run
 from reco_plugin.stores.base import Exporting, Scored
 from reco_plugin.types import Floats, Key
 
@@ -41,13 +41,9 @@ class Query:
 
 def visual_run(site: int, number: int | None = None) -> Run:
     """The live run that knows pictures, or the published one of that number. Raises NotPublished."""
-    if number is None:
-        run = active_run(site, KIND)
-        if run is None:
-            raise NotPublished(f"No run that knows pictures is live at site {site}.")
-        return run
-    runs = Run.objects.using(conf.settings.DATABASE).filter(pk=number, kind=KIND, site=site)
-    found = runs.filter(status=RunStatus.PUBLISHED).first()
+    found = chosen_run(site, KIND, number)
+    if found is None and number is None:
+        raise NotPublished(f"No run that knows pictures is live at site {site}.")
     if found is None:
         raise NotPublished(f"There is no published run {number} that knows pictures.")
     return found

@@ -381,3 +381,11 @@ def test_nothing_of_a_photo_is_kept_on_disk(make):
         and "#" not in name
         and "deleted" not in name
     ]
+
+
+def test_a_shop_that_takes_warnings_for_errors_opens_odd_photos_too(make, monkeypatch):
+    monkeypatch.setenv("PYTHONWARNINGS", "error::UserWarning")
+    held = io.BytesIO()
+    odd = b"Exif\x00\x00II*\x00\xff\xff\xff\xff garbage"
+    Image.new("RGB", (40, 30), (200, 40, 40)).save(held, "JPEG", exif=odd)
+    assert make().ask(held.getvalue(), 20).shape == (3,)
