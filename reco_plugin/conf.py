@@ -150,6 +150,16 @@ class Settings:
     MAX_TOP_SHARE = Setting(
         float, 0.9, "Largest share of top-10 lists one product may be in, to be published."
     )
+    LIVE_TOLERANCE = Setting(
+        float,
+        0.02,
+        "Share of the live run's NDCG@10 by which a new run may fall short of it, beyond chance.",
+    )
+    GUARD_TOLERANCE = Setting(
+        float,
+        0.1,
+        "Share by which a new run may fall short of the live one's coverage, top share and slices.",
+    )
     POPULAR_DAYS = Setting(int, 30, "Days that count for 'popular'.")
     BEHAVIOUR_DAYS = Setting(
         int,

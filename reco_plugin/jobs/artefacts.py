@@ -43,12 +43,21 @@ def artefact_path(run: Run) -> Path:
     return Path(conf.settings.ARTEFACT_DIR) / run.artefact
 
 
+def trial_path(run: Run) -> Path | None:
+    """Where the trial of `run` lies, if it kept one (see `champion`)."""
+    name = run.metrics.get("trial", {}).get("file", "")
+    return Path(conf.settings.ARTEFACT_DIR) / name if name else None
+
+
 def files_of(run: Run) -> list[Path]:
-    """The artefact of `run`, and what lies beside it by the same name (an encoder's files for requests)."""
+    """The artefact of `run`, its trial, and what lies beside it by the same name (an encoder's files for
+    requests)."""
+    trial = trial_path(run)
+    found = [trial] if trial else []
     if not run.artefact:
-        return []
+        return found
     path = artefact_path(run)
-    return [path, *path.parent.glob(f"{path.stem}.*onnx")]
+    return [*found, path, *path.parent.glob(f"{path.stem}.*onnx")]
 
 
 def write(

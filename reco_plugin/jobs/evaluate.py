@@ -43,6 +43,7 @@ class Period:
     """Whom to judge on a period, and what they wanted in it: CSR 0/1, rows as in `sample`."""
 
     past: EventLog
+    during: EventLog
     sample: Sample
     wanted: sparse.csr_matrix
 
@@ -64,6 +65,10 @@ class Evaluation:
     validation: dict[str, Report]
     difference: Difference
     notes: tuple[str, ...]
+    trial: Trial
+    test: Period
+    lists: dict[str, Ints]
+    """int32 (n, K) each, of the shoppers of `test`, by the names of `results`."""
 
     def as_json(self) -> dict[str, Any]:
         """For Run.metrics."""
@@ -105,6 +110,9 @@ def evaluate(material: Material, fit: Fit, *, seed: int = 0) -> Evaluation:
         validation=validation,
         difference=difference(lists[served], lists["popularity"], test.wanted),
         notes=learnt.notes,
+        trial=trial,
+        test=test,
+        lists=lists,
     )
 
 
@@ -142,7 +150,7 @@ def period(past: EventLog, during: EventLog, at: int, seed: int) -> Period:
     """Shoppers with a past who did something new `during` the period (see `time_split`)."""
     wanted = pairs(during)
     sample = sampled(past, np.flatnonzero(np.diff(wanted.indptr)), at, seed)
-    return Period(past=past, sample=sample, wanted=wanted[sample.shoppers])
+    return Period(past=past, during=during, sample=sample, wanted=wanted[sample.shoppers])
 
 
 def difference(served: Ints, popular: Ints, wanted: sparse.csr_matrix) -> Difference:

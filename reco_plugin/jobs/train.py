@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from reco_plugin import conf
-from reco_plugin.exceptions import NotEnoughData
-from reco_plugin.jobs import artefacts, gates, resume
-from reco_plugin.jobs.evaluate import evaluate as hold_out
-from reco_plugin.jobs.gates import Difference, Gate
+from reco_plugin.jobs import artefacts, champion, gates, resume
+from reco_plugin.jobs.gates import Gate
+from reco_plugin.jobs.judging import Judged, judge
 from reco_plugin.jobs.looks import Seen
 from reco_plugin.jobs.material import Material, gather
 from reco_plugin.jobs.prune import tidy
@@ -28,8 +27,6 @@ from reco_plugin.trainers.base import Estimating, Learnt
 from reco_plugin.types import Dataset, IdMap
 
 KIND = "personal"
-SAME = 0.01
-"""Share of events that may have come or gone since a trial whose verdict is still taken."""
 SPREAD_SCORES = 4_000_000
 """Scores the spread gate looks at: of every product, for as many shoppers as that allows (16 MB)."""
 
@@ -117,16 +114,22 @@ def _learn_anew(run: Run, options: Options, left: resume.Left, work: Work) -> Ve
     run.dataset = material.as_json()
     if not _admit(run, _data_gates(material)):
         return None
-    difference = None
+    judged = Judged()
     if options.evaluate:
-        difference = _evaluated(run, material, options, left, work)
+        with stage(run, work, "evaluate"):
+            judged = judge(run, material, left.evaluation, _fitting(run, options, work))
+        save(run, work.fence)
+        work.keep(evaluation=judged.as_json())
     with stage(run, work, "fit"):
         dataset = material.dataset()
         learnt = _fit(run, dataset, options, work)
     with stage(run, work, "gates"):
-        verdicts = _list_gates(run, material, Trial.of(dataset, learnt))
-        is_admitted = _admit(run, [*verdicts, gates.not_worse_than_popular(difference)])
+        is_admitted = _admit(
+            run, [*_list_gates(run, material, Trial.of(dataset, learnt)), *judged.gates()]
+        )
     with stage(run, work, "artefact"):
+        if judged.evaluation is not None:
+            champion.keep(run, judged.evaluation, dataset.items)
         _keep(run, dataset, learnt, material.seen, work)
     return _vectors(dataset, learnt) if is_admitted else None
 
@@ -165,44 +168,6 @@ def _admit(run: Run, verdicts: list[Gate]) -> bool:
     return False
 
 
-def _evaluated(
-    run: Run, material: Material, options: Options, left: resume.Left, work: Work
-) -> Difference | None:
-    """Judge a trial run on the newest history, unless the process that died had done so."""
-    found, events = left.evaluation, len(material.log)
-    if found is None or abs(found["events"] - events) > SAME * events:
-        with stage(run, work, "evaluate"):
-            found = {"events": events, **_evaluate(run, material, options, work)}
-    run.metrics = found["metrics"]
-    run.config = {**run.config, **found["config"]}
-    save(run, work.fence)
-    work.keep(evaluation=found)
-    return Difference(**found["difference"]) if found["difference"] else None
-
-
-def _evaluate(run: Run, material: Material, options: Options, work: Work) -> dict[str, Any]:
-    """JSON-able: the figures, and the epochs and the way of serving they decide."""
-
-    def fit(dataset: Dataset) -> Learnt:
-        return _learn(run.config["trainer"], dataset, options, work)
-
-    try:
-        evaluation = hold_out(material, fit, seed=options.seed)
-    except NotEnoughData as error:
-        notes = {"notes": [f"Not evaluated: {error}"]}
-        return {"metrics": notes, "config": {}, "difference": None}
-    decided = {
-        "shopper_vector": evaluation.served,
-        "recency": evaluation.recency,
-        "epochs": evaluation.epochs,
-    }
-    return {
-        "metrics": evaluation.as_json(),
-        "config": decided,
-        "difference": asdict(evaluation.difference),
-    }
-
-
 def _fit(run: Run, dataset: Dataset, options: Options, work: Work) -> Learnt:
     """Learn from everything, for as long as the trial was at its best."""
     config = run.config["trainer"]
@@ -212,6 +177,11 @@ def _fit(run: Run, dataset: Dataset, options: Options, work: Work) -> Learnt:
     run.config = {**run.config, "epochs": learnt.epochs}
     reconnect()
     return learnt
+
+
+def _fitting(run: Run, options: Options, work: Work) -> Callable[[Dataset], Learnt]:
+    """Learns a trial run."""
+    return lambda dataset: _learn(run.config["trainer"], dataset, options, work)
 
 
 def _learn(config: Mapping[str, Any], dataset: Dataset, options: Options, work: Work) -> Learnt:
