@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
 import statistics
 import sys
@@ -29,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import fashion, visual_retrieval
-from benchmarks.harness import Bench, Row
+from benchmarks.harness import Bench, Row, tell
 
 TITLE = (
     "cheap encoder: eight bits on a processor beside the same network on torch, and what it finds"
@@ -59,11 +58,7 @@ def main(argv: Sequence[str]) -> int:
     except fashion.CannotRead as error:
         print(str(error), file=sys.stderr)
         return 2
-    found = []
-    for row in _rows(data, weights, told):
-        found.append(row)
-        print(json.dumps(row.as_dict()) if told.json else "  ".join(row.cells()), flush=True)
-    return 0 if all(row.holds for row in found) else 1
+    return tell(_rows(data, weights, told), as_json=told.json)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -136,6 +136,15 @@ class Bench:
         return tqdm(total=total, desc=text, disable=None, leave=False)
 
 
+def tell(rows: Iterable[Row], *, as_json: bool) -> int:
+    """Print each row as soon as it is known; 0 when every bar holds, 1 when one is missed."""
+    status = 0
+    for row in rows:
+        print(json.dumps(row.as_dict()) if as_json else "  ".join(row.cells()), flush=True)
+        status |= not row.holds
+    return status
+
+
 class Module(Protocol):
     """What `benchmarks/NAME.py` holds."""
 

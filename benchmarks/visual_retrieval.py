@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import fashion
-from benchmarks.harness import Bench, Row
+from benchmarks.harness import Bench, Row, tell
 from reco_plugin.metrics.retrieval import label_precision, nearest
 
 TITLE = (
@@ -65,11 +65,7 @@ def main(argv: Sequence[str]) -> int:
     except fashion.CannotRead as error:
         print(str(error), file=sys.stderr)
         return 2
-    found = []
-    for row in _rows(data, config, told):
-        found.append(row)
-        print(json.dumps(row.as_dict()) if told.json else "  ".join(row.cells()), flush=True)
-    return 0 if all(row.holds for row in found) else 1
+    return tell(_rows(data, config, told), as_json=told.json)
 
 
 def _parser() -> argparse.ArgumentParser:

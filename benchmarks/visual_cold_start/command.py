@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import fashion
-from benchmarks.harness import Bench, Row, connect
+from benchmarks.harness import Bench, Row, connect, tell
 from benchmarks.visual_cold_start import eyes, planted
 from benchmarks.visual_cold_start.catalogue import Catalogue, read
 from benchmarks.visual_cold_start.compare import Gain, K, Recall, World, measured
@@ -52,15 +51,11 @@ class Setting:
 def main(argv: Sequence[str]) -> int:
     """0 when every bar holds, 1 when one is missed, 2 for what cannot be measured."""
     told = _parser().parse_args(argv)
-    rows = []
     try:
-        for row in rows_of(told, Bench(quick=told.quick)):
-            rows.append(row)
-            print(json.dumps(row.as_dict()) if told.json else "  ".join(row.cells()), flush=True)
+        return tell(rows_of(told, Bench(quick=told.quick)), as_json=told.json)
     except fashion.CannotRead as error:
         print(str(error), file=sys.stderr)
         return 2
-    return 0 if all(row.holds for row in rows) else 1
 
 
 def rows_of(told: argparse.Namespace, bench: Bench) -> Iterator[Row]:
