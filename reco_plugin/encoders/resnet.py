@@ -7,7 +7,7 @@ import numpy as np
 from reco_plugin.encoders import network, torches
 from reco_plugin.encoders.base import Pixels
 from reco_plugin.encoders.torches import Tensor, torch
-from reco_plugin.encoders.weights import Weights
+from reco_plugin.encoders.weights import IMAGENET_MEAN, IMAGENET_STD, Weights
 from reco_plugin.types import Floats
 
 BATCH = 64
@@ -85,3 +85,8 @@ def normalised(
     centre = pixels.new_tensor(mean).mul(255.0)[None, :, None, None]
     width = pixels.new_tensor(std).mul(255.0)[None, :, None, None]
     return ((pixels - centre) / width).contiguous(memory_format=torch.channels_last)
+
+
+def standardised(pixels: Tensor) -> Tensor:
+    """`normalised` as networks are taught here, and as ImageNet's are."""
+    return normalised(pixels, IMAGENET_MEAN, IMAGENET_STD)

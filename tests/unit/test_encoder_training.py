@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("torchvision")
 
 from reco_plugin import artefacts
-from reco_plugin.encoders import network, training, weights
+from reco_plugin.encoders import judging, loop, network, weights
 from reco_plugin.encoders.network import Network
 from reco_plugin.encoders.resnet import ResNetEncoder
 from reco_plugin.encoders.torches import torch
@@ -84,9 +84,9 @@ def test_the_same_seed_gives_the_same_numbers_and_another_does_not(two_epochs):
 
 def test_held_out_products_are_never_learnt_from(two_epochs, monkeypatch):
     seen = set()
-    step = training._step
+    step = loop._step
     monkeypatch.setattr(
-        training,
+        loop,
         "_step",
         lambda work, state, rows, *rest: (
             seen.update(rows.tolist()),
@@ -101,19 +101,19 @@ def test_held_out_products_are_never_learnt_from(two_epochs, monkeypatch):
 
 def test_a_killed_training_goes_on_to_the_same_end(two_epochs, tmp_path, monkeypatch):
     place = tmp_path / "folder" / "state.npz"
-    epoch = training._epoch
+    epoch = loop.one_pass
 
     def killed(work, state, number):
         if number == 2:
             raise KeyboardInterrupt
         return epoch(work, state, number)
 
-    monkeypatch.setattr(training, "_epoch", killed)
+    monkeypatch.setattr(loop, "one_pass", killed)
     with pytest.raises(KeyboardInterrupt):
         taught(checkpoint=place)
     looked = []
     monkeypatch.setattr(
-        training, "_epoch", lambda *given: (looked.append(given[2]), epoch(*given))[1]
+        loop, "one_pass", lambda *given: (looked.append(given[2]), epoch(*given))[1]
     )
     found = taught(checkpoint=place)
     assert looked == [2]
@@ -124,7 +124,7 @@ def test_a_killed_training_goes_on_to_the_same_end(two_epochs, tmp_path, monkeyp
 
 def test_a_training_that_had_ended_is_not_done_again(two_epochs, tmp_path, monkeypatch):
     taught(checkpoint=tmp_path / "state.npz")
-    monkeypatch.setattr(training, "_epoch", lambda *given: pytest.fail("it trained again"))
+    monkeypatch.setattr(loop, "one_pass", lambda *given: pytest.fail("it trained again"))
     found = taught(checkpoint=tmp_path / "state.npz")
     assert same(found.weights, two_epochs.weights)
     assert found.epochs == two_epochs.epochs
@@ -148,9 +148,9 @@ def test_a_corrupt_state_costs_nothing_but_time(two_epochs, tmp_path):
 
 def test_early_stopping_keeps_the_best_look(monkeypatch):
     scores = iter([0.5, 0.9, 0.7, 0.6, 0.95])
-    figures = training.judging.Judge.__call__
+    figures = judging.Judge.__call__
     monkeypatch.setattr(
-        training.judging.Judge,
+        judging.Judge,
         "__call__",
         lambda self, encode: {**figures(self, encode), "score": next(scores)},
     )
@@ -230,17 +230,17 @@ def test_a_start_of_another_network_is_refused():
 
 
 def test_a_diverging_training_is_tried_again_slower():
-    step = training._step
+    step = loop._step
     calls = []
 
     def failing(work, state, *rest):
         calls.append(work.lesson.recipe.learning_rate)
         if work.lesson.recipe.learning_rate > 0.05:
-            raise training._Diverged("The loss was nan at 32 pixels.")
+            raise loop.Diverged("The loss was nan at 32 pixels.")
         return step(work, state, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_step", failing)
+        patch.setattr(loop, "_step", failing)
         found = taught({"epochs": 1, "learning_rate": 0.08})
         assert calls[:2] == [0.08, 0.04]
         assert any("half the learning rate" in note for note in found.notes)
