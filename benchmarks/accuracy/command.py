@@ -78,7 +78,7 @@ def measured(
     """Peers first, then the pipeline; progress on a terminal."""
     from tqdm import tqdm
 
-    inner = protocol.cut(fold.train)
+    inner = protocol.inner(fold.train)
     chosen = peers.of(protocol, fold, external=told.peers, features=features)
     found = []
     with tqdm(total=len(chosen) + 1, disable=None, leave=False) as bar:

@@ -13,13 +13,13 @@ import gzip
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from reco_plugin.evaluation.log import Log, ties
 from reco_plugin.trainers.histories import Histories, histories
 
 NAMES = {
@@ -47,24 +47,6 @@ TAKEN_BACK = {"refund", "return", "remove_from_cart", "dismiss_item"}
 
 class CannotRead(Exception):
     """The log is not what it should be; the message says what would be."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Log:
-    """A log as the protocols want it."""
-
-    past: Histories
-    items: npt.NDArray[Any]
-    """(n_items,) names as text, sorted."""
-    titles: dict[int, str] = field(default_factory=dict)
-    """Item row → its commonest title."""
-    asked: tuple[Histories, npt.NDArray[np.int64]] | None = None
-    """Prefixes and their next items, where the log comes with its own test."""
-    read: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
-    """Rows left out, by reason."""
-    ties: float = 0.0
-    """Share of events at the same moment as another of the same user, outside a common basket."""
 
 
 def read(
@@ -280,17 +262,8 @@ def _log(rows: dict[str, npt.NDArray[Any]], read: int, dropped: dict[str, int]) 
         titles=_titles(rows, item),
         read=read,
         dropped=dropped,
-        ties=_ties(past),
+        ties=ties(past),
     )
-
-
-def _ties(past: Histories) -> float:
-    if past.at is None or not len(past.at):
-        return 0.0
-    same = (past.at[1:] == past.at[:-1]) & (past.rows[1:] == past.rows[:-1])
-    if past.basket is not None:
-        same &= past.basket[1:] != past.basket[:-1]
-    return float(same.mean()) if len(same) else 0.0
 
 
 def _titles(rows: dict[str, npt.NDArray[Any]], item: npt.NDArray[Any]) -> dict[int, str]:
