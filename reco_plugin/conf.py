@@ -166,6 +166,12 @@ class Settings:
         180,
         "Days of views and purchases that 'bought together' and its like are counted from.",
     )
+    BLEND = Setting(
+        bool,
+        True,
+        "Learn from the shop's own log which source to believe, and recommend by that where it is better; "
+        "False recommends by fixed weights again, at once.",
+    )
     MIN_PAIR_SHOPPERS = Setting(
         int, 3, "Distinct shoppers a pair of products needs before it may be shown (k-anonymity)."
     )

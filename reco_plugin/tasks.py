@@ -117,6 +117,7 @@ popular = _job("popular")
 lists = _job("lists")
 behaviour = _job("behaviour")
 train = _job("train")
+blend = _job("blend")
 score = _job("score")
 pictures = _job("pictures")
 fine_tune = _job("fine_tune")
@@ -138,6 +139,7 @@ JOBS = {
         lists,
         behaviour,
         train,
+        blend,
         score,
         pictures,
         fine_tune,

@@ -30,6 +30,7 @@ STATUS = {
 KINDS = {
     "personal": gettext_lazy("personal"),
     "behaviour": gettext_lazy("behaviour"),
+    "blend": gettext_lazy("blend"),
     "popular": gettext_lazy("popular"),
     "trending": gettext_lazy("trending"),
     "converting": gettext_lazy("best converting"),

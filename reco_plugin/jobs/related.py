@@ -28,7 +28,11 @@ def write(
     """Add one row for each list; the caller holds a transaction. Facts named in `key_facts` are item rows."""
     if not len(lists):
         return
-    rows = _rows(relation, items, lists, key_facts)
+    put(run, _rows(relation, items, lists, key_facts))
+
+
+def put(run: Run, rows: Iterator[tuple[Any, str, str, str, str]]) -> None:
+    """Add rows of (product, relation, keys, scores, facts), the last three as JSON."""
     if connections[conf.settings.DATABASE].vendor == "postgresql":
         _copy(run, rows)
     else:

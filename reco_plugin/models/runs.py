@@ -6,7 +6,7 @@ from django.db import models
 
 LISTED = ("popular", "trending", "converting", "tail", "sale", "brands", "categories")
 """Kinds of run that are ranked lists."""
-RUN_KINDS = ("personal", "behaviour", *LISTED, "encoder", "visual")
+RUN_KINDS = ("personal", "behaviour", "blend", *LISTED, "encoder", "visual")
 """Every kind of run; one of each is live."""
 
 

@@ -80,8 +80,10 @@ class Related(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+", db_index=False)
     product = ProductForeignKey(db_index=False)
     relation = models.CharField(max_length=24)
-    """'bought_together', 'viewed_viewed', 'viewed_bought', 'bought_bought', 'buy_again', or 'rules': what goes with
-    the product and another one, whose keys are the facts 'with', together."""
+    """Of behaviour 'bought_together', 'viewed_viewed', 'viewed_bought', 'bought_bought', 'buy_again', or 'rules':
+    what goes with the product and another one, whose keys are the facts 'with', together. Of a blend 'blend': whom
+    any of its members puts beside the product; what all of them think of each is the fact 'votes', a text (see
+    `ranking.stored`)."""
     keys = models.JSONField()
     scores = models.JSONField()
     facts = models.JSONField(default=dict)

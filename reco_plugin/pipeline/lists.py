@@ -94,11 +94,18 @@ def ranked(wanted: Iterable[tuple[int, str]]) -> Part:
     return Part(kind="ranked", where=where, params=tuple(params))
 
 
-def related(run: int, wanted: Iterable[tuple[str, Key]], using: str) -> Part:
-    """What goes with products, by relation, in one behaviour run."""
-    by_relation: dict[str, list[Any]] = {}
-    for relation, key in wanted:
-        by_relation.setdefault(relation, []).append(shop_keys.to_database(using, key))
+def related(wanted: Iterable[tuple[int, str, Key]], using: str) -> Part:
+    """What goes with products: the lists of triples of run, relation and product."""
+    by_run: dict[int, dict[str, list[Any]]] = {}
+    for run, relation, key in wanted:
+        listed = by_run.setdefault(run, {}).setdefault(relation, [])
+        listed.append(shop_keys.to_database(using, key))
+    parts = [_of_run(run, by_relation) for run, by_relation in by_run.items()]
+    where = parts[0].where if len(parts) == 1 else " OR ".join(f"({one.where})" for one in parts)
+    return Part(kind="related", where=where, params=tuple(v for one in parts for v in one.params))
+
+
+def _of_run(run: int, by_relation: Mapping[str, list[Any]]) -> Part:
     either = " OR ".join(
         f"(product_id IN ({_slots(keys)}) AND relation = %s)" for keys in by_relation.values()
     )

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from django.core.exceptions import ValidationError
 
 from reco_plugin import clock, conf
-from reco_plugin.pipeline import lists
+from reco_plugin.pipeline import blending, lists
 from reco_plugin.retrieval import Lookup, Nearest, Neighbours, Ranked
-from reco_plugin.retrieval.base import VECTORS, Answers, Linked, Newest, Related
+from reco_plugin.retrieval.base import VECTORS, Answers, Blended, Linked, Newest, Related
 from reco_plugin.stores.base import Handle, History, PastEvent, Scored, Store, Within
 from reco_plugin.types import EventKind, Key
 
 DAY = 86_400.0
 BESIDE = "with"
 """The fact of a rule that is no figure but a product."""
-LISTS: tuple[type[Lookup], ...] = (Ranked, Related, Linked, Newest)
+LISTS: tuple[type[Lookup], ...] = (Ranked, Related, Blended, Linked, Newest)
 """Lookups that are answered by rows of ours, whole; the rest is asked of the store."""
 
 
@@ -114,12 +114,18 @@ class Reader:
         """What the shopper bought after `since` or dismissed, however long ago."""
         return lists.left_out(shopper, since, limit, site=self._site, using=self._using)
 
+    @property
+    def blend(self) -> LiveRun | None:
+        """The live blend, where a page may ask it."""
+        run = self.runs.get(blending.KIND)
+        return run if run is not None and blending.is_usable(run.config) else None
+
     def run_of(self, lookup: Lookup) -> LiveRun | None:
         """The live run that answers `lookup`; None where none does, or none is needed."""
-        if isinstance(lookup, Ranked):
+        if isinstance(lookup, Blended):
+            return self.blend
+        if isinstance(lookup, Ranked | Related):
             return self.runs.get(lookup.of)
-        if isinstance(lookup, Related):
-            return self.runs.get("behaviour")
         if isinstance(lookup, Nearest | Neighbours) and lookup.of in VECTORS:
             return self.runs.get(lookup.of)
         return None
@@ -148,7 +154,7 @@ class Reader:
 
     def read_lists(self, lookups: Iterable[Lookup]) -> None:
         """Learn what lists say, all in one statement, and what is new in another."""
-        missing = self._missing(lookups, (*LISTS, Neighbours))
+        missing = self._missing(_laid_open(self._missing(lookups, (*LISTS, Neighbours))))
         parts = self._parts(missing)
         if parts:
             self._learn(missing, lists.fetch(parts, self._using))
@@ -162,7 +168,9 @@ class Reader:
             if isinstance(one, Nearest | Neighbours) and not self._is_ahead(one):
                 self._known[one] = self._asked(one)
 
-    def _missing(self, lookups: Iterable[Lookup], kinds: tuple[type[Lookup], ...]) -> list[Lookup]:
+    def _missing(
+        self, lookups: Iterable[Lookup], kinds: tuple[type, ...] = (object,)
+    ) -> list[Lookup]:
         """Those of `kinds` that are not known. Raises what made one of them unknowable."""
         found = [
             one
@@ -179,8 +187,8 @@ class Reader:
         if ranked := [one for one in missing if isinstance(one, Ranked)]:
             parts.append(lists.ranked((self.runs[one.of].run, one.segment) for one in ranked))
         if related := [one for one in missing if isinstance(one, Related)]:
-            wanted = [(one.relation, one.key) for one in related]
-            parts.append(lists.related(self.runs["behaviour"].run, wanted, self._using))
+            wanted = [(self.runs[one.of].run, one.relation, one.key) for one in related]
+            parts.append(lists.related(wanted, self._using))
         if linked := [one.key for one in missing if isinstance(one, Linked)]:
             parts.append(lists.linked(self._site, linked, self._using))
         if near := self._not_near(missing):
@@ -213,7 +221,7 @@ class Reader:
             elif row.kind == "linked":
                 self._link(Linked(key=row.key), row)
             elif row.kind == "related":
-                self._keep(Related(relation=row.name, key=row.key), row)
+                self._keep(Related(relation=row.name, key=row.key, of=kinds[row.run]), row)
             else:
                 self._keep(Ranked(segment=row.name, of=kinds[row.run]), row)
 
@@ -271,6 +279,9 @@ class Reader:
     def _remembered(self, lookup: Lookup) -> Sequence[Scored]:
         if lookup in self._known:
             return self._known[lookup]
+        if isinstance(lookup, Blended):
+            self._known[lookup] = self._blended(lookup)
+            return self._known[lookup]
         if isinstance(lookup, Neighbours):
             row = self._near.get((lookup.of, lookup.key))
             return self._entries(row)[: lookup.k] if row is not None else ()
@@ -278,6 +289,21 @@ class Reader:
         if row is not None:
             self._known[lookup] = self._entries(row)
         return self._known.get(lookup, ())
+
+    def _blended(self, lookup: Blended) -> Sequence[Scored]:
+        run = self.blend
+        if run is None:
+            return ()
+        found = {one: self._rows.get(one) for one in blending.lookups(lookup)}
+        rows = {
+            one.key: row
+            for one, row in found.items()
+            if isinstance(one, Related) and row is not None
+        }
+        beside = found[blending.FOR_ALL]
+        return blending.answered(
+            lookup, run=run.run, config=run.config, rows=rows, beside=beside, to_key=self._key
+        )
 
     def _entries(self, row: lists.Row) -> list[Scored]:
         """Without pairs of fewer shoppers than RECO_MIN_PAIR_SHOPPERS, which may have been raised since."""
@@ -299,6 +325,15 @@ class Reader:
             return self._to_key(raw)
         except (TypeError, ValueError, ValidationError):
             return None
+
+
+def _laid_open(lookups: Iterable[Lookup]) -> Iterator[Lookup]:
+    """With the rows that a blend is made of in its place."""
+    for one in lookups:
+        if isinstance(one, Blended):
+            yield from blending.lookups(one)
+        else:
+            yield one
 
 
 def _is_in(category: str, paths: Iterable[str]) -> bool:

@@ -18,6 +18,8 @@ BATCH_NUMBERS = 1 << 23
 PLAIN = 5.0
 """How much likelier, in logarithms, what all sources put first is than what none knows."""
 _LITTLE = np.float32(0.01)
+FORMS = ("share", "root", "log")
+"""How a ranker is told what a source thinks of a candidate; see `forms`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,7 +90,7 @@ def gather(
 
 def names(sources: Sequence[Source], facts: Sequence[Facts]) -> list[str]:
     """What the columns of `features` are."""
-    found = [f"{source.name} {form}" for source in sources for form in ("share", "root", "log")]
+    found = [f"{source.name} {form}" for source in sources for form in FORMS]
     return found + [name for fact in facts for name in fact.names]
 
 
@@ -134,8 +136,13 @@ def _propose(candidates: npt.NDArray[np.bool_], scores: sparse.csr_matrix, most:
         candidates[row, items[values > 0]] = True
 
 
+def forms(share: Floats) -> Floats:
+    """(…, len(FORMS), n) of (…, n): a score as a share of the request's best; its root and its logarithm tell
+    small ones apart."""
+    return np.stack([share, np.sqrt(share), np.log(share + _LITTLE)], axis=-2)
+
+
 def _forms(scores: sparse.csr_matrix, table: Floats, rows: Any, items: Any) -> list[Floats]:
-    """A score as a share of the request's best; its root and its logarithm tell small ones apart."""
     at = np.repeat(np.arange(scores.shape[0]), np.diff(scores.indptr))
     table[at, scores.indices] = scores.data
     found = table[rows, items]
@@ -145,4 +152,4 @@ def _forms(scores: sparse.csr_matrix, table: Floats, rows: Any, items: Any) -> l
     if len(filled):
         best[filled] = np.maximum.reduceat(scores.data, scores.indptr[filled])
     share = found / np.maximum(best, 1e-12)[rows]
-    return [share, np.sqrt(share), np.log(share + _LITTLE)]
+    return list(forms(share))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from reco_plugin.ranking.requests import Requests
-from reco_plugin.trainers.histories import Histories
+from reco_plugin.trainers.histories import Histories, Times
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,17 +102,25 @@ def prefixes(visits: Histories) -> Fold:
     return Fold(train=visits, requests=requests, wanted=wanted)
 
 
-def after_moment(past: Histories, *, share: float = 0.2, repeats: bool = False) -> Fold:
-    """A global cut in time: the newest `share` of events is asked of those before. Raises ValueError without times."""
+def after_moment(
+    past: Histories, *, share: float = 0.2, moment: int | None = None, repeats: bool = False
+) -> Fold:
+    """A global cut in time: what happened from `moment` on (µs; such that it is the newest `share` of events, by
+    default) is asked of what came before. Raises ValueError without times."""
     if past.at is None:
         raise ValueError("A cut in time needs the events' times.")
-    place = round(len(past.at) * (1 - share))
-    moment = np.partition(past.at, place)[place] if place < len(past.at) else past.at.max() + 1
+    if moment is None:
+        moment = _moment(past.at, share)
     later = past.at >= moment
     asks = np.bincount(past.rows[~later], minlength=len(past)) > 0
     fold = _fold(past, later, asks, repeats=repeats)
     now = np.full(len(fold.requests), moment, np.int64)
     return replace(fold, requests=replace(fold.requests, now=now))
+
+
+def _moment(at: Times, share: float) -> int:
+    place = round(len(at) * (1 - share))
+    return int(np.partition(at, place)[place] if place < len(at) else at.max() + 1)
 
 
 def new_items(past: Histories, *, share: float = 0.2, seed: int = 0) -> Fold:

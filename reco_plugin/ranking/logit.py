@@ -35,7 +35,7 @@ class Logit:
 def fit(
     features: Floats,
     counts: Counts,
-    chosen: npt.NDArray[np.bool_],
+    chosen: npt.NDArray[np.bool_] | npt.NDArray[np.float64],
     *,
     prior: npt.NDArray[np.float64] | None = None,
     belief: float = 3.0,
@@ -43,9 +43,9 @@ def fit(
 ) -> Logit:
     """Weights from lists of candidates: `features` (c, f), `counts` (lists,) adding up to c, `chosen` (c,).
 
-    A list counts once, however many of its candidates were chosen; one without any says nothing. The
-    weights are drawn to `prior` (f,) (zeros, by default), with the force of about `belief` lists, so that a
-    small log gets a plain blend and a large one its own. Raises ValueError for unlike shapes.
+    A list counts once, however many of its candidates were chosen, which share it by their numbers; one without
+    any says nothing. The weights are drawn to `prior` (f,) (zeros, by default), with the force of about `belief`
+    lists, so that a small log gets a plain blend and a large one its own. Raises ValueError for unlike shapes.
     """
     if int(counts.sum()) != len(features) or len(chosen) != len(features):
         raise ValueError(
@@ -74,7 +74,7 @@ class _Loss:
         self,
         features: Floats,
         counts: Counts,
-        chosen: npt.NDArray[np.bool_],
+        chosen: npt.NDArray[np.bool_] | npt.NDArray[np.float64],
         toward: npt.NDArray[np.float64],
         penalty: float,
     ) -> None:

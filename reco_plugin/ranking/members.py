@@ -98,21 +98,38 @@ def fit(
 ) -> Members:
     """All members the traits allow. Raises NotEnoughData when there is no event."""
     found = Members()
-    for name, trainer, of_baskets in _taking_part(of):
-        past = train.by_basket() if of_baskets else train
-        began = time.perf_counter()
-        try:
-            learnt = trainer.fit(past, features=features, seed=seed, threads=threads)
-        except NotEnoughData as error:
-            found.notes.append(f"{name}: {error}")
-            continue
-        found.seconds[name] = time.perf_counter() - began
+    matrices = learn(train, of, found, features=features, seed=seed, threads=threads)
+    for name, learnt in matrices.items():
         found.sources += _asked(name, learnt, of)
     if of.visits:
         _visits(found, train)
     if not of.new:
         _trends(found, train, of)
     return found
+
+
+def learn(
+    train: Histories,
+    of: Traits,
+    found: Members,
+    *,
+    features: Features | None = None,
+    seed: int = 0,
+    threads: int = 1,
+) -> dict[str, Transitions]:
+    """The item → item matrices of all members the traits allow, by name; `found` learns what each took, and
+    who could not take part. Raises NotEnoughData when there is no event."""
+    matrices: dict[str, Transitions] = {}
+    for name, trainer, of_baskets in _taking_part(of):
+        past = train.by_basket() if of_baskets else train
+        began = time.perf_counter()
+        try:
+            matrices[name] = trainer.fit(past, features=features, seed=seed, threads=threads)
+        except NotEnoughData as error:
+            found.notes.append(f"{name}: {error}")
+            continue
+        found.seconds[name] = time.perf_counter() - began
+    return matrices
 
 
 def _taking_part(of: Traits) -> Iterator[tuple[str, NeighbourTrainer, bool]]:

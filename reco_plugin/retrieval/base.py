@@ -32,6 +32,8 @@ class Query:
     now: dt.datetime | None = None
     interests: tuple[tuple[str, str], ...] = ()
     """What the shopper said they like: ('category', path) or ('brand', name)."""
+    blends: bool = False
+    """Is a learnt blend live that may be asked?"""
     context: Context = field(default_factory=Context)
 
 
@@ -74,15 +76,31 @@ class Ranked:
 
     segment: str
     of: str = "popular"
-    """'popular', 'trending', 'converting', 'tail', 'sale', 'brands', 'categories'."""
+    """'popular', 'trending', 'converting', 'tail', 'sale', 'brands', 'categories'; 'blend': what
+    is a candidate for everybody."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Related:
-    """What goes with item `key` in shoppers' behaviour: the live 'behaviour' run's list."""
+    """What goes with item `key`: the list of the live run of kind `of`."""
 
     relation: str
     key: Key
+    of: str = "behaviour"
+    """'behaviour', or 'blend': everyone whom any member of the blend puts beside it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blended:
+    """The `k` items that the live blend puts first for whoever met `keys`, newest first; never one of these.
+
+    Answers name in `beside` the one of `keys` that speaks loudest for them, None where none does.
+    """
+
+    keys: tuple[Key, ...]
+    steps: tuple[int, ...]
+    """(len(keys),) how many baskets ago."""
+    k: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +121,7 @@ class Newest:
     category: str = ""
 
 
-Lookup: TypeAlias = Nearest | Neighbours | Ranked | Related | Linked | Newest
+Lookup: TypeAlias = Nearest | Neighbours | Ranked | Related | Blended | Linked | Newest
 Answers: TypeAlias = Mapping[Lookup, Sequence[Scored]]
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from reco_plugin.retrieval import blended
 from reco_plugin.retrieval.base import (
     Answers,
     Lookup,
@@ -41,6 +42,9 @@ FADING = 0.9
 
 TASTE, FOLLOWS, ALIKE, DECLARED = 1.0, 3.0, 0.5, 2.0
 """How far each way is believed."""
+LEARNT = 12.0
+"""The same of the ranker's list, where a blend is live: it stands for what others did after the same products, and
+for popularity."""
 SEEN = 0.25
 """The same of what looks like the newest products. No log at hand has pictures, so it is not measured but
 quiet: it leads to products that nobody has touched yet, and speaks for itself where nothing else does."""
@@ -68,14 +72,18 @@ class Way:
 class Personal:
     name: ClassVar[str] = "personal"
     rung: ClassVar[Rung] = Rung.PERSONAL
-    goes_by: ClassVar[frozenset[str]] = frozenset({"vector", "events", "interests"})
+    goes_by: ClassVar[frozenset[str]] = frozenset({"vector", "events", "interests", "blends"})
 
     def lookups(self, query: Query) -> tuple[Lookup, ...]:
-        return tuple(dict.fromkeys(one.lookup for way in _ways(query) for one in way.told))
+        found = dict.fromkeys(one.lookup for way in _ways(query) for one in way.told)
+        asked = blended.lookup(query)
+        return tuple(found) if asked is None else (asked, *found)
 
     def candidates(self, query: Query, answers: Answers) -> list[Candidate]:
         ways = [*_ways(query), *_stood_in_for(query, answers)]
-        return fuse(Offer(candidates=self._along(way, answers), weight=way.weight) for way in ways)
+        offers = [Offer(candidates=self._along(way, answers), weight=way.weight) for way in ways]
+        learnt = blended.found(query, answers, source=self.name, rung=self.rung)
+        return fuse([Offer(candidates=learnt, weight=LEARNT), *offers])
 
     def _along(self, way: Way, answers: Answers) -> list[Candidate]:
         offers = [
@@ -102,7 +110,8 @@ def _ways(query: Query) -> Iterator[Way]:
         nearest = Nearest(vector=query.vector, k=query.k)
         yield Way(told=[Told(lookup=nearest, weight=1.0, reason="taste")], weight=TASTE)
     last = recent(query.events, WANTED, most=LAST)
-    yield from _followed(query, last)
+    if not query.blends:
+        yield from _followed(query, last)
     yield Way(told=_alike(query, last[:LIKE]), weight=ALIKE)
     yield Way(told=_looking_alike(query, last[:LIKE]), weight=SEEN)
     yield Way(told=_declared(query), weight=DECLARED)
@@ -124,6 +133,8 @@ def _stood_in_for(query: Query, answers: Answers) -> Iterator[Way]:
     """What is like the product looked at last, where others are followed by something and that is not: else
     nobody would see that a shopper who buys much has looked at something new. (Of what was bought last it
     told nothing: NDCG@10 on Online Retail II .087 with it, .089 without.)"""
+    if query.blends:
+        return
     last = recent(query.events, WANTED, most=LAST)
     asked = {told.lookup for way in _followed(query, last) for told in way.told}
     newest = Related(relation="viewed_viewed", key=last[0] if last else None)

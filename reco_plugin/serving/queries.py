@@ -50,6 +50,8 @@ class Queries:
         told = self._past_of(by) if self.looks_back(source) else {}
         if "interests" in by and self._shared.is_known:
             told["interests"] = self._shared.interests()
+        if "blends" in by:
+            told["blends"] = self._shared.reader().blend is not None
         if "categories" in by:
             told["categories"] = self._categories(source)
         return Query(

@@ -94,6 +94,7 @@ class SourceConformance:
         "bought_after_viewing",
         "bought_after",
         "because_viewed",
+        "because_bought",
         "similar_to",
         "looks_like",
         "goes_with_look",

@@ -44,9 +44,10 @@ def _is_whole(run: Run) -> bool:
     if run.kind in LISTED:
         lists = RankedList.objects.using(conf.settings.DATABASE).filter(run=run)
         return bool(lists.count() == run.dataset["lists"])
-    if run.kind == "behaviour":
+    if run.kind in ("behaviour", "blend"):
         related = Related.objects.using(conf.settings.DATABASE).filter(run=run)
-        return bool(related.count() == sum(run.dataset["lists"].values()))
+        lists = run.dataset["lists"]
+        return bool(related.count() == (lists if isinstance(lists, int) else sum(lists.values())))
     if run.kind == "encoder":
         return _is_intact(run)
     store = backends.store(run.store)

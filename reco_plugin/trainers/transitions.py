@@ -125,7 +125,7 @@ def product(
     """The `k` largest entries off the diagonal of each row of left @ right, some rows at a time."""
     parts = [
         largest(_off_diagonal((left[start:stop] @ right).tocsr(), start), k)
-        for start, stop in _blocks(left, right, block)
+        for start, stop in blocks(left, right, block)
     ]
     if not parts:
         return sparse.csr_matrix((left.shape[0], right.shape[1]), dtype=np.float32)
@@ -139,7 +139,7 @@ def _off_diagonal(part: sparse.csr_matrix, start: int) -> sparse.csr_matrix:
     return part
 
 
-def _blocks(left: sparse.csr_matrix, right: sparse.csr_matrix, block: int) -> list[tuple[int, int]]:
+def blocks(left: sparse.csr_matrix, right: sparse.csr_matrix, block: int) -> list[tuple[int, int]]:
     """Runs of rows of `left` whose products have at most about `block` terms."""
     terms: npt.NDArray[Any] = np.asarray(left.astype(bool) @ np.diff(right.indptr)).ravel()
     ends = np.cumsum(terms.astype(np.float64))

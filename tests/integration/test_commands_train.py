@@ -76,7 +76,7 @@ def test_train_json_is_one_object_per_run(shop):
     assert code == 0
     told = [json.loads(line) for line in out.splitlines()]
     popular, personal = told[0], told[-1]
-    seen = ("encoder", "visual")  # of which this shop has no pictures
+    seen = ("encoder", "visual", "blend")  # this shop has no pictures; a blend has to be asked for
     assert sorted([*(run["kind"] for run in told), *seen]) == sorted(RUN_KINDS)
     assert (popular["kind"], personal["kind"]) == ("popular", "personal")
     assert personal["status"] == "published"

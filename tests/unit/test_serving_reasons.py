@@ -30,6 +30,8 @@ def item(reason, product=None):
     [
         ("bought_with:42", "Often bought with Fern boots"),
         ("because_viewed:42", "Because you viewed Fern boots"),
+        ("because_bought:42", "Because you bought Fern boots"),
+        ("because_bought:43", "Because of what you bought"),
         ("similar_to:42", "Similar to Fern boots"),
         ("bought_with:43", "Often bought together"),
         ("similar_to:43", "You may also like"),

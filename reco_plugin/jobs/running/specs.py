@@ -147,6 +147,15 @@ _SPECS = (
         needs=("sync_items", "sync_orders"),
     ),
     JobSpec(
+        name="blend",
+        title=gettext_lazy("Learn which source to believe"),
+        every=DAY,
+        soft_limit=6 * HOUR,
+        work=_lazily("blend"),
+        wanted=lambda: bool(conf.settings.BLEND),
+        needs=("behaviour", "train"),
+    ),
+    JobSpec(
         name="score",
         title=gettext_lazy("Find similar products in advance"),
         every=DAY,

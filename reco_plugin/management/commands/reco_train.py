@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from reco_plugin import backends, conf
 from reco_plugin.exceptions import AlreadyRunning, RecoError
 from reco_plugin.jobs.behaviour import behaviour
+from reco_plugin.jobs.blend import blend
 from reco_plugin.jobs.encode import encode
 from reco_plugin.jobs.fine_tune import fine_tune
 from reco_plugin.jobs.lists import lists
@@ -31,10 +32,14 @@ COUNTED = {"popular": popular, "behaviour": behaviour}
 """Kinds of run that are counted rather than trained."""
 SEEN = ("encoder", "visual")
 """Kinds of run that are made of pictures: left out where there is nothing to see. Who asks for one is told why."""
+BLEND = "blend"
+"""Learnt from the lists of others, and refused where it is no better: only when asked for by name, and daily by its job."""
 WORST_FIRST = (1, BUSY, 3, 0)
 NAMES = {
     "fold_in": "personal, folded in",
     "trained": "personal, trained",
+    "blend": "blend, learnt",
+    "weights": "fixed weights",
     "popularity": "popularity",
 }
 
@@ -52,7 +57,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--kind",
-            choices=("all", *COUNTED, "lists", *SEEN, "personal"),
+            choices=("all", *COUNTED, "lists", *SEEN, "personal", BLEND),
             default="all",
             help="what to train",
         )
@@ -106,6 +111,11 @@ class Command(BaseCommand):
                 threads=options["threads"],
                 progress=bars,
             )
+            yield self._tell(run, options, bars)
+
+        if options["kind"] == BLEND:
+            activate = not options["no_activate"]
+            run = blend(site, activate=activate, seed=options["seed"], progress=bars)
             yield self._tell(run, options, bars)
 
     def _counted(self, site: int, options: dict[str, Any], bars: Bars) -> Iterator[Run]:

@@ -1,0 +1,210 @@
+"""The learnt blend: from the log to what 'recommended for you' is ranked by."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+import numpy as np
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from jobs_shop import event, products
+from testapp.models import Product, StockRecord
+
+from reco_plugin import conf
+from reco_plugin.jobs import blend as job
+from reco_plugin.jobs.blend import blend
+from reco_plugin.jobs.blend_trial import Then
+from reco_plugin.jobs.publish import active_run, rollback
+from reco_plugin.jobs.running.execute import execute
+from reco_plugin.jobs.sync_items import sync_items
+from reco_plugin.models import Interaction, RankedList, Related, RunStatus
+from reco_plugin.pipeline import Reader
+from reco_plugin.ranking import served
+from reco_plugin.retrieval.base import Blended
+from reco_plugin.serving import pointers, recommend
+from reco_plugin.serving.keys import key_of
+from reco_plugin.testing.wholeness import half_published, left_undone
+from reco_plugin.types import Rung, Shopper
+
+pytestmark = pytest.mark.django_db
+HABIT = 12
+
+
+@pytest.fixture(autouse=True)
+def small(settings, tmp_path, monkeypatch):
+    settings.RECO_ARTEFACT_DIR = str(tmp_path)
+    settings.RECO_TRAIN_THREADS = 1
+    settings.RECO_MIN_INTERACTIONS = 100
+    settings.RECO_MIN_SHOPPERS = 5
+    settings.RECO_STORE = "numpy"
+
+
+@pytest.fixture
+def learnt(monkeypatch):
+    """Learn in this process, and show what was learnt."""
+    kept = []
+
+    def run(whole, moment, *, features, settings, **_):
+        kept.append(served.learn(whole, moment, features=features, settings=settings))
+        return kept[-1]
+
+    monkeypatch.setattr(job.process, "run", run)
+    return kept
+
+
+def habits(made: list[Product], *, shoppers: int = 90, steps: int = 6) -> list[uuid.UUID]:
+    """Everyone walks through a shelf in order, a step every few days: nothing of it is one visit."""
+    random = np.random.default_rng(7)
+    now, rows = timezone.now(), []
+    people = [uuid.UUID(int=number + 1) for number in range(shoppers)]
+    for number, shopper in enumerate(people):
+        shelf, begin = number % 5 * HABIT, int(random.integers(HABIT))
+        days = np.sort(random.random(steps))[::-1] * 60
+        for turn, ago in enumerate(days.tolist()):
+            product = made[shelf + (begin + turn) % HABIT]
+            rows.append(event(product, shopper, occurred_at=now - dt.timedelta(days=ago)))
+    Interaction.objects.bulk_create(rows)
+    return people
+
+
+@pytest.fixture
+def shop() -> list[Product]:
+    made = products(HABIT)
+    StockRecord.objects.bulk_create(StockRecord(product=each, count=5) for each in made)
+    sync_items()
+    return made
+
+
+def reader(run) -> Reader:
+    return Reader(
+        stores={},
+        runs={"blend": pointers._live(run)},
+        to_key=lambda value: key_of(Product, value),
+        using=conf.settings.DATABASE,
+    )
+
+
+def test_what_is_learnt_is_judged_published_and_made_live(shop, learnt):
+    habits(shop)
+    run = blend()
+    assert run.status == RunStatus.PUBLISHED, (run.error, run.gates)
+    assert active_run(1, "blend") == run
+    results = run.metrics["results"]
+    assert results["blend"]["ndcg@10"]["mean"] > 1.2 * results["weights"]["ndcg@10"]["mean"]
+    assert all(gate["passed"] is not False for gate in run.gates)
+    assert {gate["name"] for gate in run.gates} >= {"blend", "popularity", "coverage"}
+    assert Related.objects.filter(run=run).count() == run.dataset["lists"] > 30
+    assert RankedList.objects.get(run=run).keys
+    assert not [*half_published(1), *left_undone(1)]
+
+
+def test_a_page_ranks_as_the_evaluation_did(shop, learnt):
+    habits(shop)
+    run = blend()
+    final = learnt[0].final
+    places = {key: row for row, key in enumerate(sorted(one.pk for one in shop))}
+    then, asked = Then(blend=final), reader(run)
+    random = np.random.default_rng(1)
+    for _ in range(20):
+        keys = tuple(shop[at].pk for at in random.choice(len(shop), 5, replace=False))
+        steps = (0, 0, 1, 2, 3)
+        (found,) = asked.answer([Blended(keys=keys, steps=steps, k=10)]).values()
+        rows = Blended(keys=tuple(places[key] for key in keys), steps=steps, k=10)
+        (known,) = then.answer([rows]).values()
+        assert [places[one.key] for one in found] == [one.key for one in known]
+        assert [one.score for one in found] == pytest.approx([one.score for one in known], abs=1e-4)
+        beside = [None if one.beside is None else places[one.beside] for one in found]
+        assert beside == [one.beside for one in known]
+
+
+def test_all_it_looks_up_is_one_statement(shop, learnt):
+    habits(shop)
+    asked = reader(blend())
+    lookup = Blended(keys=tuple(one.pk for one in shop[:12]), steps=tuple(range(12)), k=10)
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        first = asked.answer([lookup])[lookup]
+        assert asked.answer([lookup])[lookup] == first
+    assert len(queries) == 1
+    assert len(first) == 10
+    assert not {one.key for one in first} & set(lookup.keys)
+
+
+def test_the_page_shows_the_next_of_the_shelf_and_says_truly_why(shop, learnt):
+    habits(shop)
+    blend()
+    someone = Shopper(id=uuid.UUID(int=5_000))
+    now = timezone.now()
+    for turn in (2, 3):
+        at = now - dt.timedelta(days=3 - turn / 2)
+        event(shop[turn], someone.id, occurred_at=at).save()
+    slate = recommend("personal", shopper=someone, limit=4, record=False)
+    assert slate, slate.notes
+    assert slate.items[0].key == shop[4].pk
+    assert slate.items[0].reason == f"because_viewed:{shop[3].pk}"
+    assert slate.rung is Rung.PERSONAL
+
+
+def test_switched_off_it_is_asked_no_more(shop, learnt, settings):
+    habits(shop)
+    run = blend()
+    assert reader(run).blend is not None
+    settings.RECO_BLEND = False
+    assert reader(run).blend is None
+    assert execute("blend", 1, only_if_due=True).skipped
+
+
+def test_lists_of_rarer_pairs_than_may_be_shown_now_are_not_asked(shop, learnt, settings):
+    habits(shop)
+    run = blend()
+    settings.RECO_MIN_PAIR_SHOPPERS = 4
+    assert reader(run).blend is None
+
+
+def test_one_that_is_no_better_is_refused_and_what_was_live_stays(shop, learnt):
+    habits(shop)
+    first = blend()
+    Interaction.objects.all().delete()
+    random = np.random.default_rng(3)
+    now = timezone.now()
+    Interaction.objects.bulk_create(
+        event(
+            shop[int(random.integers(len(shop)))],
+            uuid.UUID(int=number % 60 + 1),
+            occurred_at=now - dt.timedelta(days=float(random.random() * 60)),
+        )
+        for number in range(500)
+    )
+    run = blend()
+    assert run.status == RunStatus.REJECTED
+    assert [gate["name"] for gate in run.gates if gate["passed"] is False]
+    assert active_run(1, "blend") == first
+    assert not Related.objects.filter(run=run).exists()
+
+
+def test_too_little_is_said_before_anything_is_learnt(shop, learnt):
+    habits(shop, shoppers=4)
+    run = blend()
+    assert run.status == RunStatus.REJECTED
+    assert not learnt
+    assert "RECO_MIN_INTERACTIONS" in run.gates[0]["words"]
+
+
+def test_roll_back(shop, learnt):
+    habits(shop)
+    one, other = blend(), blend()
+    assert active_run(1, "blend") == other
+    rollback(1, "blend")
+    assert active_run(1, "blend") == one
+
+
+def test_it_learns_in_a_process_of_its_own(shop):
+    habits(shop, shoppers=60)
+    run = blend()
+    assert not run.error
+    assert run.config["recipe"]["members"]
+    assert run.config["facts"]["wanted"] is not None
