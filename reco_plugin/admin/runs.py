@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from reco_plugin.admin import activation, comparing, figures, overview, run_facts, since
+from reco_plugin.admin import activation, blend_facts, comparing, figures, overview, run_facts, since
 from reco_plugin.admin import quality as over_time
 from reco_plugin.admin.pages import ReadOnlyAdmin, permitted
 from reco_plugin.admin.sites import SiteFilter, query
@@ -181,6 +181,7 @@ def described(request: HttpRequest, run: Any) -> dict[str, Any]:
         "lift": figures.signed_share(run_facts.lift(run), 0),
         "has_lift": run_facts.lift(run) is not None,
         "since": since.chart([run]),
+        "blend": blend_facts.told(run),
         "notes": run_facts.notes(run),
         "stages": run_facts.stages(run.timings, [line.stage for line in lines]),
         "log_lines": lines,

@@ -17,7 +17,8 @@ BATCH_NUMBERS = 1 << 23
 """Requests x items worked on at once."""
 PLAIN = 5.0
 """How much likelier, in logarithms, what all sources put first is than what none knows."""
-_LITTLE = np.float32(0.01)
+LITTLE = 0.01
+"""What is added to a share before its logarithm is taken."""
 FORMS = ("share", "root", "log")
 """How a ranker is told what a source thinks of a candidate; see `forms`."""
 
@@ -139,7 +140,7 @@ def _propose(candidates: npt.NDArray[np.bool_], scores: sparse.csr_matrix, most:
 def forms(share: Floats) -> Floats:
     """(…, len(FORMS), n) of (…, n): a score as a share of the request's best; its root and its logarithm tell
     small ones apart."""
-    return np.stack([share, np.sqrt(share), np.log(share + _LITTLE)], axis=-2)
+    return np.stack([share, np.sqrt(share), np.log(share + np.float32(LITTLE))], axis=-2)
 
 
 def _forms(scores: sparse.csr_matrix, table: Floats, rows: Any, items: Any) -> list[Floats]:

@@ -7,20 +7,23 @@ import uuid
 
 import numpy as np
 import pytest
+from adminshop import VIEW, Rights
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 from jobs_shop import event, products
 from testapp.models import Product, StockRecord
 
 from reco_plugin import conf
+from reco_plugin.admin import blend_facts
 from reco_plugin.jobs import blend as job
 from reco_plugin.jobs.blend import blend
 from reco_plugin.jobs.blend_trial import Then
 from reco_plugin.jobs.publish import active_run, rollback
 from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.sync_items import sync_items
-from reco_plugin.models import Interaction, RankedList, Related, RunStatus
+from reco_plugin.models import Interaction, RankedList, Related, Run, RunStatus
 from reco_plugin.pipeline import Reader
 from reco_plugin.ranking import served
 from reco_plugin.retrieval.base import Blended
@@ -208,3 +211,19 @@ def test_it_learns_in_a_process_of_its_own(shop):
     assert not run.error
     assert run.config["recipe"]["members"]
     assert run.config["facts"]["wanted"] is not None
+
+
+def test_its_page_says_whom_it_believes(shop, learnt, monkeypatch):
+    habits(shop)
+    run = blend()
+    operator = Rights.in_force(monkeypatch).operator(*VIEW)
+    page = operator.get(reverse("admin:reco_run_change", args=[run.pk])).content.decode()
+    for words in ("Whom it believes", "Taken by the same shoppers", "Personal, by fixed weights"):
+        assert words in page
+    assert run.gates[-4]["name"] == "blend"
+    assert run.gates[-4]["words"] in page.replace("&#x27;", "'")
+
+
+@pytest.mark.parametrize("broken", [{}, {"members": ["ease"]}, {"weights": "no"}, None, 7])
+def test_a_page_of_a_broken_run(broken):
+    assert blend_facts.told(Run(kind="blend", config={"recipe": broken})) is None
