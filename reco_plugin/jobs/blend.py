@@ -84,7 +84,7 @@ def _config(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "seed": options["seed"],
         "threads": conf.settings.TRAIN_THREADS,
-        "newest": settings.newest,
+        "newest": min(settings.newest, conf.settings.HISTORY),
         "best": settings.best,
         "fewest": conf.settings.MIN_PAIR_SHOPPERS,
     }

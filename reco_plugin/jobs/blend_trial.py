@@ -144,7 +144,7 @@ def _query(then: Then, period: Period, shopper: int, met: int) -> Query:
         events=history.events,
         k=min(MOST_FETCH, max(LEAST_FETCH, 4 * K + 2 * met)),
         now=now,
-        blends=then.blend is not None,
+        blends=then.blend.recipe.newest if then.blend else 0,
     )
 
 

@@ -42,7 +42,7 @@ class Settings:
     """How to learn."""
 
     newest: int = 30
-    """Products of a shopper that are asked, the newest."""
+    """Events of a shopper whose products are asked, the newest."""
     best: int = 50
     """Of each item's list, by each member."""
     fewest: int = 0
@@ -216,13 +216,13 @@ def _facts(past: Histories, moment: int | None) -> tuple[tuple[str, ...], Floats
 
 
 def newest(past: Histories, most: int) -> Histories:
-    """Each item once, where the row met it last; of these the `most` newest, oldest first."""
+    """Of the `most` newest events of each row each item once, where it was met last, oldest first."""
+    past = past.keep(past.events_back < most)
     cells = past.rows * past.n_items + past.items
     last = np.unique(cells[::-1], return_index=True)[1]
     kept = np.zeros(len(cells), np.bool_)
     kept[len(cells) - 1 - last] = True
-    found = past.keep(kept)
-    return found.keep(found.events_back < most)
+    return past.keep(kept)
 
 
 def _asked(fold: Fold, before: Known | None, like: Known, settings: Settings) -> Iterator[_Lists]:

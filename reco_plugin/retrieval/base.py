@@ -32,8 +32,8 @@ class Query:
     now: dt.datetime | None = None
     interests: tuple[tuple[str, str], ...] = ()
     """What the shopper said they like: ('category', path) or ('brand', name)."""
-    blends: bool = False
-    """Is a learnt blend live that may be asked?"""
+    blends: int = 0
+    """Of how many of their newest products a learnt blend may be asked; 0: none is live."""
     context: Context = field(default_factory=Context)
 
 

@@ -9,21 +9,19 @@ from reco_plugin.retrieval.events import WANTED, turned_down
 from reco_plugin.stores.base import PastEvent
 from reco_plugin.types import Candidate, EventKind, Key, Rung
 
-MOST = 30
-"""Newest products that are asked; a run may count fewer."""
 WHY = {EventKind.PURCHASE: "because_bought"}
 OTHERWISE = "because_viewed"
 FOR_ALL = "popular"
 
 
-def told(events: Sequence[PastEvent]) -> list[PastEvent]:
-    """The newest event of each product that speaks for it, newest first: MOST at most."""
-    left_out = turned_down(events)
+def told(query: Query) -> list[PastEvent]:
+    """The newest event of each product that speaks for it, newest first: as many as the blend counts."""
+    left_out = turned_down(query.events)
     newest: dict[Key, PastEvent] = {}
-    for event in events:
+    for event in query.events:
         if event.kind in WANTED and event.key not in left_out:
             newest.setdefault(event.key, event)
-    return list(newest.values())[:MOST]
+    return list(newest.values())[: query.blends]
 
 
 def steps(events: Sequence[PastEvent]) -> tuple[int, ...]:
@@ -37,7 +35,7 @@ def steps(events: Sequence[PastEvent]) -> tuple[int, ...]:
 
 def lookup(query: Query) -> Blended | None:
     """What to read; None for whoever has done nothing, and while no blend is live."""
-    events = told(query.events) if query.blends else []
+    events = told(query)
     if not events:
         return None
     return Blended(keys=tuple(event.key for event in events), steps=steps(events), k=query.k)
@@ -46,7 +44,7 @@ def lookup(query: Query) -> Blended | None:
 def found(query: Query, answers: Answers, *, source: str, rung: Rung) -> list[Candidate]:
     """The ranker's list, each product with what speaks loudest for it."""
     asked = lookup(query)
-    kinds = {event.key: event.kind for event in told(query.events)} if asked else {}
+    kinds = {event.key: event.kind for event in told(query)}
     return [
         Candidate(
             key=scored.key,

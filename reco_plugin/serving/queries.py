@@ -51,7 +51,7 @@ class Queries:
         if "interests" in by and self._shared.is_known:
             told["interests"] = self._shared.interests()
         if "blends" in by:
-            told["blends"] = self._shared.reader().blend is not None
+            told["blends"] = self._shared.reader().blends
         if "categories" in by:
             told["categories"] = self._categories(source)
         return Query(

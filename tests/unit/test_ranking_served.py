@@ -83,6 +83,6 @@ def test_each_item_once_where_it_was_met_last():
         np.zeros(6, np.int64), np.array([1, 2, 1, 3, 2, 2]), n_rows=1, n_items=4,
         at=np.arange(6),
     )  # fmt: skip
-    assert newest(past, 2).items.tolist() == [3, 2]
+    assert newest(past, 3).items.tolist() == [3, 2]
     assert newest(past, 9).items.tolist() == [1, 3, 2]
     assert newest(past, 9).steps_back.tolist() == [2, 1, 0]
