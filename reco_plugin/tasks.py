@@ -125,6 +125,7 @@ encode = _job("encode")
 catalogue_map = _job("catalogue_map")
 suggest = _job("suggest")
 evaluate = _job("evaluate")
+compare = _job("compare")
 rollup = _job("rollup")
 sweep = _job("sweep")
 prune = _job("prune")
@@ -147,6 +148,7 @@ JOBS = {
         catalogue_map,
         suggest,
         evaluate,
+        compare,
         rollup,
         sweep,
         prune,

@@ -33,6 +33,7 @@ KINDS = {
     "personal": gettext_lazy("personal"),
     "behaviour": gettext_lazy("behaviour"),
     "blend": gettext_lazy("blend"),
+    "comparison": gettext_lazy("comparison"),
     "popular": gettext_lazy("popular"),
     "trending": gettext_lazy("trending"),
     "converting": gettext_lazy("best converting"),

@@ -13,11 +13,20 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from reco_plugin.admin import activation, blend_facts, comparing, figures, overview, run_facts, since
+from reco_plugin.admin import (
+    activation,
+    blend_facts,
+    comparing,
+    comparison,
+    figures,
+    overview,
+    run_facts,
+    since,
+)
 from reco_plugin.admin import quality as over_time
 from reco_plugin.admin.pages import ReadOnlyAdmin, permitted
 from reco_plugin.admin.sites import SiteFilter, query
-from reco_plugin.models import ActiveRun, Run, RunStatus
+from reco_plugin.models import COMPARISON, ActiveRun, Run, RunStatus
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -113,6 +122,7 @@ class RunAdmin(ReadOnlyAdmin):
         view = self.admin_site.admin_view
         own = [
             path("over-time/", view(self.over_time_view), name="reco_run_over_time"),
+            path("comparison/", view(self.comparison_view), name="reco_run_comparison"),
             path("compare/<int:one>/<int:two>/", view(self.compare_view), name="reco_run_compare"),
             path("<int:pk>/activate/", view(self.activate_view), name="reco_run_activate"),
             path("<int:pk>/roll-back/", view(self.roll_back_view), name="reco_run_roll_back"),
@@ -136,10 +146,20 @@ class RunAdmin(ReadOnlyAdmin):
         run = self.get_object(request, object_id)
         if run is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+        if run.kind == COMPARISON:
+            return HttpResponseRedirect(self._comparison(request, run))
         return self.page(request, "run.html", title=_("Run %s") % run.pk, **described(request, run))
+
+    def _comparison(self, request: HttpRequest, run: Run) -> str:
+        """A comparison has a page of its own."""
+        url = reverse("admin:reco_run_comparison", current_app=self.admin_site.name)
+        return f"{url}?run={run.pk}&site={run.site}"
 
     def over_time_view(self, request: HttpRequest) -> HttpResponseBase:
         return over_time.view(self, request)
+
+    def comparison_view(self, request: HttpRequest) -> HttpResponseBase:
+        return comparison.view(self, request)
 
     def compare_view(self, request: HttpRequest, one: int, two: int) -> HttpResponseBase:
         return comparing.view(self, request, one, two)

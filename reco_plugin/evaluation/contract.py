@@ -62,10 +62,16 @@ def ranked(fold: Fold, score: Score) -> Rank:
 
 def best(scores: npt.NDArray[np.floating[Any]], k: int) -> Lists:
     """int32 (n, k): the columns of highest score of each row, of equal ones the lower; -1 for -inf."""
-    most = min(k, scores.shape[1])
-    found = np.sort(np.argpartition(-scores, most - 1, axis=1)[:, :most], axis=1)
-    order = np.argsort(-np.take_along_axis(scores, found, 1), axis=1, kind="stable")
+    n, width = scores.shape
+    most = min(k, width)
+    edge = np.partition(scores, width - most, axis=1)[:, width - most, None]
+    above, level = scores > edge, scores == edge
+    missing = most - above.sum(axis=1, keepdims=True)
+    chosen = above | (level & (np.cumsum(level, axis=1) <= missing))
+    found = np.nonzero(chosen)[1].reshape(n, most)
+    values = np.take_along_axis(scores, found, 1)
+    order = np.argsort(-values, axis=1, kind="stable")
     found = np.take_along_axis(found, order, 1)
-    known = np.take_along_axis(scores, found, 1) > -np.inf
+    known = np.take_along_axis(values, order, 1) > -np.inf
     lists = np.where(known, found, -1).astype(np.int32)
     return np.pad(lists, ((0, 0), (0, k - most)), constant_values=-1)

@@ -35,7 +35,7 @@ def entries() -> tuple[Entry, ...]:
         Entry(
             name="trending",
             words="how many took an item in the 30 days before the request",
-            make=lambda question: _single("trending", trending),
+            make=_floor(trending),
             can=lambda question: question.fold.requests.now is not None,
         ),
         _neighbours("sequential", "what followed the last items", SequentialRules),

@@ -19,11 +19,10 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 def save_fold(path: Path, fold: Fold, features: Features | None) -> None:
-    """Write what a model may learn from and is asked; and what was wanted, to choose nothing by."""
+    """Write what a model may learn from and is asked. What was wanted is not in the file: nobody can peek."""
     asked = fold.requests
     arrays = _histories("train", fold.train) | _histories("past", asked.past)
     arrays |= _histories("here", asked.here) | _csr("exclude", asked.exclude)
-    arrays |= _csr("wanted", fold.wanted)
     plain = {"now": asked.now, "eligible": asked.eligible, "shoppers": fold.shoppers}
     arrays |= {name: values for name, values in plain.items() if values is not None}
     if features is not None:
@@ -33,14 +32,12 @@ def save_fold(path: Path, fold: Fold, features: Features | None) -> None:
 
 
 def load_fold(path: Path) -> tuple[Fold, Features | None]:
-    """The inverse of `save_fold`."""
+    """The inverse of `save_fold`; nothing is wanted in it."""
     with np.load(path, allow_pickle=False) as file:
         arrays = dict(file.items())
     train, past = _read_histories("train", arrays), _read_histories("past", arrays)
-    wanted = _read_csr("wanted", arrays)
     assert train is not None
     assert past is not None
-    assert wanted is not None
     fold = Fold(
         train=train,
         requests=Requests(
@@ -50,7 +47,7 @@ def load_fold(path: Path) -> tuple[Fold, Features | None]:
             exclude=_read_csr("exclude", arrays),
             eligible=arrays.get("eligible"),
         ),
-        wanted=wanted,
+        wanted=sparse.csr_matrix((len(past), train.n_items), dtype=np.float32),
         shoppers=arrays.get("shoppers"),
     )
     matrix = _read_csr("features", arrays)

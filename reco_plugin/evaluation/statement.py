@@ -73,13 +73,21 @@ def remarks(log: Log, protocol: Protocol, fold: Fold) -> list[str]:
             f"{log.ties:.0%} of the events are at the same moment as the shopper's one before: among these "
             "the order is that of the file, and what follows what means little."
         )
-    found += _stale(log) + _few(asked)
+    found += _gone(log) + _stale(log) + _few(asked)
     return found
+
+
+def _gone(log: Log) -> list[str]:
+    if not log.gone:
+        return []
+    return [
+        f"{log.gone:,} items cannot be bought any more: they teach, but are neither shown nor looked for."
+    ]
 
 
 def _stale(log: Log) -> list[str]:
     past = log.past
-    if past.at is None or past.at.max() - past.at.min() < 60 * DAY:
+    if log.gone or past.at is None or past.at.max() - past.at.min() < 60 * DAY:
         return []
     newest = past.at > past.at.max() - STALE * (past.at.max() - past.at.min())
     sold = np.bincount(past.items[newest], minlength=past.n_items) > 0

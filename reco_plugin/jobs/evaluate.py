@@ -116,6 +116,12 @@ def evaluate(material: Material, fit: Fit, *, seed: int = 0) -> Evaluation:
     )
 
 
+def chosen(trial: Trial, judged: Period) -> Way:
+    """The way to a shopper's vector, and the recency, that the period prefers."""
+    recency = _recency(trial, judged)
+    return way(_choose(trial, judged, recency)[0], recency)
+
+
 def _recency(trial: Trial, validation: Period) -> float:
     """Of RECENCIES, the one of largest NDCG@10 on the validation period."""
     popular = popular_lists(validation.past, validation.sample)

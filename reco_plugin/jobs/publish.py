@@ -11,7 +11,7 @@ from django.db import transaction
 
 from reco_plugin import backends, conf
 from reco_plugin.exceptions import NotPublished
-from reco_plugin.models import ActiveRun, Run, RunStatus
+from reco_plugin.models import COMPARISON, ActiveRun, Run, RunStatus
 from reco_plugin.signals import run_activated
 from reco_plugin.stores.base import Handle, Progress, Store, Vectors
 
@@ -128,6 +128,8 @@ def _demand_published(pk: int) -> Run:
         raise NotPublished(
             f"Run {pk} is {run.status}, so no store holds it; only published runs can be made live."
         )
+    if run.kind == COMPARISON:
+        raise NotPublished(f"Run {pk} is the record of a comparison: there is nothing to serve.")
     return run
 
 

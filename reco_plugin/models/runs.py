@@ -8,6 +8,8 @@ LISTED = ("popular", "trending", "converting", "tail", "sale", "brands", "catego
 """Kinds of run that are ranked lists."""
 RUN_KINDS = ("personal", "behaviour", "blend", *LISTED, "encoder", "visual")
 """Every kind of run; one of each is live."""
+COMPARISON = "comparison"
+"""Runs that are kept as a record and are never live: what a comparison found."""
 
 
 class RunStatus(models.TextChoices):

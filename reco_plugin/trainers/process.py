@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,14 @@ def run(
     memory_mb: int = 0,
     folder: str | Path | None = None,
     progress: Progress | None = None,
+    peak: Callable[[int], None] | None = None,
 ) -> Learnt:
     """Train `trainer` (a name or dotted path) in a fresh process and hand back what it learnt.
 
     `timeout` in seconds and `memory_mb` (beyond the loaded libraries) are unlimited when 0 or None. The files of
     the exchange live in a folder of their own below `folder` (the system's temporary one by default)
-    and are gone when this returns or raises; the process is too. `progress` hears 'load' and 'train'.
+    and are gone when this returns or raises; the process is too. `progress` hears 'load' and 'train',
+    `peak` the most memory the process was seen to have resident (MiB), where the system tells.
 
     Raises ValueError for an unknown trainer or hyper-parameter, NotEnoughData, and TrainingFailed,
     which says in plain words how the process died.
@@ -61,6 +63,8 @@ def run(
         }
         with Process(place, job, advice=ADVICE, failure=TrainingFailed) as process:
             digest = _followed(process, timeout, progress)
+            if peak is not None and process.peak_mib is not None:
+                peak(process.peak_mib)
         return _result(place / child.RESULT, digest)
 
 

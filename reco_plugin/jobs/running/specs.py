@@ -219,6 +219,14 @@ _SPECS = (
         needs=("train",),
     ),
     JobSpec(
+        name="compare",
+        title=gettext_lazy("Compare the recommenders"),
+        every=0,  # it costs as much as several trainings: only when asked for, or by RECO_INTERVALS
+        soft_limit=6 * HOUR,
+        work=_lazily("compare"),
+        needs=("sync_items", "sync_orders"),
+    ),
+    JobSpec(
         name="rollup",
         title=gettext_lazy("Add up daily totals"),
         every=HOUR,
