@@ -1,4 +1,12 @@
-"""What each kind is asked, and what it should have said: one `Question` per row of the table."""
+"""What each kind is asked, and what it should have said: one `Question` per row of the table.
+
+Every floor is a plain list that the kind itself might show. So what trends is asked about what rises, and beside
+what sold most on the last day: what sells is what is popular, and no kind that shows what is rising answers that.
+What is rarely shown is asked about what was rarely sold lately, beside any of the same. Two rows are more than
+that: a product that nobody has met is asked what its first buyers also bought, beside what is popular, which no
+likeness of titles comes near where baskets are a wholesaler's; the row beside it, of products that are known, tells
+what is left to gain.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +19,12 @@ import numpy as np
 
 from benchmarks.kinds.figures import RISEN, risen
 from benchmarks.kinds.shop import Orders, Shop
+from reco_plugin.trainers.tail import in_tail
 from reco_plugin.types import Shopper
 
 NEW_DAYS = 30
-WEEK, RECENT = np.timedelta64(7, "D"), np.timedelta64(28, "D")
+DAY, WEEK = np.timedelta64(1, "D"), np.timedelta64(7, "D")
+RECENT, MONTH = np.timedelta64(28, "D"), np.timedelta64(30, "D")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,18 +124,19 @@ class Asking:
         )
 
     def long_tail(self) -> Question:
-        counts = np.bincount(self.past.product[self.past.product >= 0])
-        order = np.argsort(-counts[list(self.shop.keys.values())], kind="stable")
-        keys = np.array(list(self.shop.keys.values()))[order]
-        tail = keys[len(keys) // 2 :].tolist()
+        """Of what lately sold, all but the fewest products that most sales are of, as the kind itself has it."""
+        sold = _counted(_baskets(self.past, self.past.at >= self.shop.split - MONTH))
+        keys = np.array(sorted(sold))
+        tail = keys[in_tail(np.array([sold[key] for key in keys.tolist()], np.float32))].tolist()
         drawn = self.random("tail").permutation(tail).tolist()
         rest = frozenset(tail)
         return Question(
             kind="long_tail",
-            asked="new products of the weeks after, out of the less sold half",
+            asked="new products of the weeks after, out of those rarely sold in the month before",
             cases=self._of_shoppers(lambda known, later: (later - known) & rest),
-            floor="any of that half",
-            lists={"any of that half": drawn},
+            floor="any of those",
+            lists={"any of those": drawn},
+            note=f"{len(tail)} of the {len(keys)} products that sold at all",
         )
 
     def categories(self) -> Question:
@@ -246,7 +257,6 @@ class Asking:
     def of_the_week(self) -> tuple[Callable[[], Question], ...]:
         return (
             lambda: self.week("popular", floor="any product"),
-            lambda: self.week("trending"),
             self.rising,
             lambda: self.week("best_converting", note="no views to divide by: purchases alone"),
         )
@@ -256,10 +266,13 @@ class Asking:
         wanted = self._of_the_week()
         lately = _baskets(self.past, self.past.at >= self.shop.split - RECENT)
         more = risen(_counted(wanted), _counted(lately))
+        last = _counted(_baskets(self.past, self.past.at >= self.past.at.max() - DAY))
         return Question(
             kind="trending",
-            asked="of it, products with twice their share of the four weeks before",
+            asked="of the week after, products with twice their share of the four weeks before",
             cases=[Case(wanted=frozenset(keys & more)) for keys in wanted if keys & more],
+            floor="most bought on the last day",
+            lists={"most bought on the last day": [key for key, _ in last.most_common()]},
             note=f"{len(more)} products rose, each bought by {RISEN} shoppers or more",
         )
 

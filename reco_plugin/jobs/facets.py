@@ -1,4 +1,8 @@
-"""Brands and categories, ranked by the distinct shoppers who wanted something of them."""
+"""Brands and categories: what the whole shop goes for, and what that is worth beside a shopper's own past.
+
+The lists of the whole shop have imagined products for scores (`trainers.shares`), in the unit that a shopper's
+events are counted in; those of a category are ranked by the distinct shoppers who wanted something of each.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,10 @@ from reco_plugin.jobs import ranked
 from reco_plugin.jobs.counting import Counting
 from reco_plugin.jobs.ranked import Listing, Lists
 from reco_plugin.models import Item
+from reco_plugin.retrieval.facets import STRENGTHS
 from reco_plugin.trainers.popularity import distinct, popularity, rank
-from reco_plugin.types import IdMap, Key
+from reco_plugin.trainers.shares import usual
+from reco_plugin.types import EventKind, Floats, IdMap, Key
 
 Rows: TypeAlias = npt.NDArray[np.int64]
 Fits: TypeAlias = Callable[[str, str], bool]
@@ -45,7 +51,7 @@ def _items(counting: Counting) -> Any:
 def _lists(counting: Counting, named: Mapping[Key, Sequence[str]], fits: Fits) -> Lists:
     """`named`: the brands or categories of each product."""
     pairs = _Pairs.of(counting, named)
-    listings = [Listing(segment="", **pairs.ranked(slice(None)))]
+    listings = [Listing(segment="", **pairs.usual(_unit(counting)))]
     for segment, chosen in _segments(counting, pairs):
         found = pairs.ranked(chosen, partial(fits, segment))
         if found["keys"]:
@@ -91,7 +97,18 @@ class _Pairs:
         self, chosen: Any, fits: Callable[[str], bool] = lambda name: True
     ) -> dict[str, Any]:
         """Names by distinct shoppers among the `chosen` pairs, as a Listing has them."""
-        scores = popularity(self.shopper[chosen], self.name[chosen], n_items=len(self.names))
+        return self._listed(
+            popularity(self.shopper[chosen], self.name[chosen], n_items=len(self.names)), fits
+        )
+
+    def usual(self, unit: float) -> dict[str, Any]:
+        """All names by what they count for beside a shopper's own events, each of which counts `unit`."""
+        found = usual(self.shopper, self.name, n_names=len(self.names))
+        return self._listed((found * unit).astype(np.float32))
+
+    def _listed(
+        self, scores: Floats, fits: Callable[[str], bool] = lambda name: True
+    ) -> dict[str, Any]:
         found = rank(scores)
         wanted = [
             (self.names[row], round(float(score), ranked.DIGITS))
@@ -99,6 +116,16 @@ class _Pairs:
             if fits(self.names[row])
         ][: ranked.LENGTH]
         return {"keys": [name for name, _ in wanted], "scores": [score for _, score in wanted]}
+
+
+def _unit(counting: Counting) -> float:
+    """What a product that a shopper wanted counts on average, by its most telling event."""
+    table = np.ones(max(EventKind) + 1)
+    table[list(STRENGTHS)] = list(STRENGTHS.values())
+    strength, cells = table[counting.kept.kind], counting.kept.cells()
+    levels = np.unique(strength)
+    reached = [len(distinct(cells[strength >= level])) for level in levels]
+    return float(np.diff(levels, prepend=0.0) @ reached) / reached[0] if reached else 1.0
 
 
 def _table(items: IdMap, named: Mapping[Key, Sequence[str]]) -> tuple[list[str], Rows, Rows]:

@@ -61,6 +61,9 @@ def widened(pairs: Pairs, n_items: int) -> Pairs:
     """The same with more items after those there are."""
     block, more = whole(pairs).blocks[0], n_items - pairs.n_items
     totals = {name: np.pad(getattr(pairs.totals, name), (0, more)) for name in _TOTALS}
+    lately = pairs.totals.lately
+    if lately is not None:
+        lately = np.pad(lately, (0, more), constant_values=1.0)
     return Pairs(
         blocks=(
             PairBlock(
@@ -70,7 +73,7 @@ def widened(pairs: Pairs, n_items: int) -> Pairs:
                 strength=block.strength,
             ),
         ),
-        totals=Totals(occasions=pairs.totals.occasions, **totals),
+        totals=Totals(occasions=pairs.totals.occasions, lately=lately, **totals),
     )
 
 
@@ -137,6 +140,8 @@ def to_arrays(counted: Mapping[str, Pairs]) -> Arrays:
             found[f"{relation}.strength"] = block.strength
         for name in _TOTALS:
             found[f"{relation}.{name}"] = getattr(pairs.totals, name)
+        if pairs.totals.lately is not None:
+            found[f"{relation}.lately"] = pairs.totals.lately
         found[f"{relation}.occasions"] = np.array([pairs.totals.occasions], np.int64)
     return found
 
@@ -162,7 +167,8 @@ def _read(arrays: Arrays, relation: str) -> Pairs:
         strength=arrays.get(f"{relation}.strength"),
     )
     occasions = int(arrays[f"{relation}.occasions"][0])
-    return Pairs(blocks=(block,), totals=Totals(occasions=occasions, **totals))
+    lately = arrays.get(f"{relation}.lately")
+    return Pairs(blocks=(block,), totals=Totals(occasions=occasions, lately=lately, **totals))
 
 
 def _complex(block: PairBlock, sign: int) -> sparse.csr_matrix:

@@ -71,7 +71,7 @@ class PairBlock:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Totals:
-    """What pairs are held against. All (n_items,) but the last."""
+    """What pairs are held against. All (n_items,) but `occasions`."""
 
     held: Figures
     """Occasions in which the item could lead."""
@@ -80,10 +80,13 @@ class Totals:
     follow: Figures
     """The strength of all pairs it follows in."""
     occasions: int
+    lately: Figures | None = None
+    """How much more each item is wanted now than over the whole of the log; None: as much."""
 
     def plus(self, other: Totals, sign: int = 1) -> Totals:
-        """Added up; `sign` -1 takes away."""
-        return Totals(
+        """Added up; `sign` -1 takes away. What season it is stays what it was."""
+        return replace(
+            self,
             held=self.held + sign * other.held,
             lead=self.lead + sign * other.lead,
             follow=self.follow + sign * other.follow,
@@ -126,6 +129,8 @@ def lists_of(block: PairBlock, totals: Totals, config: Config) -> RelatedLists:
     lead = np.maximum(totals.lead + config.prior, 1e-9) ** (1 - config.temper)
     follow = np.maximum(totals.follow, 1e-9) ** config.temper
     scores = entries.strength[sure] / (lead[row] * follow[item])
+    if totals.lately is not None:
+        scores *= totals.lately[item]
     facts = {
         "support": support.astype(np.int64),
         "confidence": confidence,

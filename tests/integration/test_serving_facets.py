@@ -35,9 +35,10 @@ def shop() -> Shop:
     return made
 
 
-def listed(kind: str, names: list[str]) -> None:
+def listed(kind: str, names: list[str], worth: float = 0.1) -> None:
+    """What the last name counts for beside a shopper's own events; those before it more."""
     run = Run.objects.create(kind=kind, trainer=kind, status=RunStatus.PUBLISHED)
-    scores = [float(len(names) - at) for at in range(len(names))]
+    scores = [worth * (len(names) - at) for at in range(len(names))]
     RankedList.objects.create(run=run, segment="", keys=names, scores=scores)
     activate(run)
 
@@ -64,6 +65,23 @@ def test_categories_by_their_whole_path(shop):
         ("Hats", "looked_at"),
         ("Shoes", "popular"),
     ]
+
+
+def test_little_evidence_is_drawn_to_what_the_whole_shop_goes_for(shop):
+    """Where shoppers hardly differ, one look is no reason to put a brand that few want first."""
+    listed("brands", ["Cora", "Bolt", "Acme"], worth=1.0)
+    shop.viewed(0)
+    found = recommend_facets("brand", shopper=shop.shopper)
+    assert told(found) == [("Cora", "popular"), ("Acme", "looked_at"), ("Bolt", "popular")]
+    assert sum(one.score for one in found) == pytest.approx(1.0)
+    shop.viewed(1, 2)
+    assert told(recommend_facets("brand", shopper=shop.shopper))[0] == ("Acme", "looked_at")
+
+
+def test_ten_looks_at_one_product_are_one(shop):
+    listed("brands", ["Cora", "Bolt", "Acme"], worth=1.0)
+    shop.viewed(*[0] * 10)
+    assert told(recommend_facets("brand", shopper=shop.shopper))[0] == ("Cora", "popular")
 
 
 def test_a_stranger_gets_what_is_popular(shop):

@@ -32,6 +32,14 @@ def test_liked_or_new_of_the_tail_the_best_liked_first():
     assert scores[4] > 0
 
 
+def test_where_everybody_took_what_they_saw_the_number_decides():
+    """A log of orders: those who saw a product are those who bought it."""
+    sold = numbers(100, 5, 2, 3, 0)
+    scores = tail(sold, sold, np.asarray([False, False, False, False, True]))
+    assert np.argsort(-scores).tolist()[:4] == [1, 3, 2, 4]
+    assert scores[0] == 0 < scores[4]
+
+
 def test_where_nobody_liked_anything_new_products_stand():
     scores = tail(numbers(9, 0), numbers(0, 0), np.asarray([False, True]))
     assert scores[0] == 0 < scores[1]
