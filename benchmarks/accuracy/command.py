@@ -6,13 +6,21 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy import attributes, compare, peers, protocols, reading, statement
+from benchmarks.accuracy import (
+    attributes,
+    compare,
+    peers,
+    pipeline,
+    protocols,
+    reading,
+    statement,
+)
 from benchmarks.accuracy.compare import Measured
 from benchmarks.accuracy.protocols import Protocol
 from benchmarks.harness import Bench, Row
@@ -27,11 +35,11 @@ COLUMNS = ("recall@10", "ndcg@10", "mrr", "hit", "coverage", "fit_s", "ms_per_re
 def main(argv: Sequence[str]) -> int:
     """See the package."""
     told = _parser().parse_args(argv)
-    if not told.log:
-        return _planted(told)
     try:
-        return _run(told)
-    except (reading.CannotRead, NotEnoughData) as error:
+        if told.pipeline and not told.log:
+            return _served(_planted_fold(told), {}, told)
+        return _run(told) if told.log else _planted(told)
+    except (reading.CannotRead, NotEnoughData, pipeline.CannotServe) as error:
         print(str(error), file=sys.stderr)
         return 2
 
@@ -52,11 +60,30 @@ def _run(told: argparse.Namespace) -> int:
     if fold is None or not len(fold.requests) or not len(fold.train.items):
         print(refusal or statement.empty(protocol), file=sys.stderr)
         return 2
-    fold = _drawn(fold, told.most, told.seed)
+    fold = _drawn(fold, told.most or (pipeline.MOST if told.pipeline else 0), told.seed)
     for sentence in statement.remarks(log, protocol, fold):
         print(sentence, file=sys.stderr)
+    if told.pipeline:
+        return _served(fold, log.titles, told)
     found = measured(fold, protocol, told, features)
     return _shown(list(compare.lines(found, protocol, bar=told.bar, seed=told.seed)), told.json)
+
+
+def _served(fold: Fold, titles: Mapping[int, str], told: argparse.Namespace) -> int:
+    lines = list(pipeline.lines(fold, titles))
+    if told.json:
+        print("\n".join(json.dumps(line) for line in lines), flush=True)
+    else:
+        pipeline.told(lines)
+    return 0 if lines[-1]["equal"] >= pipeline.AGREED else 1
+
+
+def _planted_fold(told: argparse.Namespace) -> Fold:
+    from reco_plugin.testing.neighbours import planted_histories
+
+    past = planted_histories(shoppers=300, items=60, each=10)
+    fold = protocols.protocols(told.seed)["time"].cut(past)
+    return _drawn(fold, told.most or 100, told.seed)
 
 
 def _drawn(fold: Fold, most: int, seed: int) -> Fold:
@@ -161,6 +188,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--most", type=int, default=0, help="ask at most this many, drawn by seed; 0: all"
+    )
+    parser.add_argument(
+        "--pipeline",
+        action="store_true",
+        help="send the log through import, training and serving, and compare its lists with those of arrays",
     )
     parser.add_argument("--bar", type=float, default=BAR, help="what the ratio must reach")
     parser.add_argument("--seed", type=int, default=0)

@@ -8,7 +8,7 @@ from typing import Any
 
 from reco_plugin import clock, conf
 from reco_plugin.jobs import artefacts, blend_gates, blend_material, blend_rows, gates
-from reco_plugin.jobs.blend_judging import judged
+from reco_plugin.jobs.blend_judging import UNMEASURED, judged
 from reco_plugin.jobs.blend_material import Material
 from reco_plugin.jobs.gates import Gate
 from reco_plugin.jobs.prune import tidy
@@ -24,19 +24,25 @@ from reco_plugin.stores.base import Progress
 
 
 def blend(
-    site: int = 1, *, activate: bool = True, seed: int = 0, progress: Progress | None = None
+    site: int = 1,
+    *,
+    activate: bool = True,
+    evaluate: bool = True,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> Run:
     """Learn whom to believe, judge it, publish it and make it live. Raises AlreadyRunning.
 
     What became of it is in the run: PUBLISHED; REJECTED, with `gates` saying why; FAILED, with `error` saying
     why. Whatever happens, what was live stays live until this replaces it.
     """
-    return run_now(KIND, site, {"activate": activate, "seed": seed}, progress)
+    options = {"activate": activate, "evaluate": evaluate, "seed": seed}
+    return run_now(KIND, site, options, progress)
 
 
 def work(work: Work) -> dict[str, Any]:
     """The job: a run whose rows a dead process had written is made live, otherwise it learns anew."""
-    options = {"activate": True, "seed": 0, **work.options}
+    options = {"activate": True, "evaluate": True, "seed": 0, **work.options}
     run = _left(work, options) or begin(work.site, KIND, KIND, _config(options))
     give_up(work.site, KIND, but=run)
     work.report["run"] = run.pk
@@ -44,7 +50,7 @@ def work(work: Work) -> dict[str, Any]:
     run.error, run.finished_at = "", None
     with recorded(run, work.stages, fence=work.fence):
         if run.status != RunStatus.PUBLISHED:
-            _learn(run, work)
+            _learn(run, work, evaluates=options["evaluate"])
         if options["activate"] and run.status == RunStatus.PUBLISHED:
             with stage(run, work, "activate"):
                 make_live(run, fence=work.fence)
@@ -54,7 +60,7 @@ def work(work: Work) -> dict[str, Any]:
     return report
 
 
-def _learn(run: Run, work: Work) -> None:
+def _learn(run: Run, work: Work, *, evaluates: bool) -> None:
     with stage(run, work, "dataset"):
         material = blend_material.gather(run.site, _since(), work.progress)
     run.dataset = material.as_json()
@@ -63,9 +69,11 @@ def _learn(run: Run, work: Work) -> None:
     with stage(run, work, "fit"):
         learnt = _fitted(run, material, work)
     run.config = {**run.config, **_told(learnt)}
-    with stage(run, work, "evaluate"):
-        verdict = judged(material, learnt.trial, run.config["seed"], work)
-    reconnect()
+    verdict = UNMEASURED
+    if evaluates:
+        with stage(run, work, "evaluate"):
+            verdict = judged(material, learnt.trial, run.config["seed"], work)
+        reconnect()
     run.metrics = {**verdict.metrics, "notes": [*learnt.notes, *verdict.metrics["notes"]]}
     if _admit(run, verdict.gates):
         with stage(run, work, "publish"):

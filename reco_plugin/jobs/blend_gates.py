@@ -9,6 +9,7 @@ FEWEST = 50
 """Shoppers to compare, below which a difference would be an accident."""
 PRODUCTS = 2
 """Different products that make a shopper somebody to learn from."""
+UNMEASURED = Gate(name="blend", passed=None, words="not measured: no evaluation was asked for")
 SURE = 0.9
 """Of the interval whose lower end must not lie below zero."""
 

@@ -45,6 +45,10 @@ class Verdict:
     gates: list[Gate]
 
 
+UNMEASURED = Verdict(metrics={"notes": []}, gates=[blend_gates.UNMEASURED])
+"""Where nobody asked whether it is better."""
+
+
 def judged(material: Material, blend: Served, seed: int, work: Work) -> Verdict:
     """Judge `blend`, learnt from what came before the moment, on what came after it."""
     test = _sample(period(material.past, material.future, material.moment, seed), seed)

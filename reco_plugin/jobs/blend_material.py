@@ -12,6 +12,7 @@ from reco_plugin.datasets import EventLog, item_features, read_log
 from reco_plugin.datasets.interest import wanted
 from reco_plugin.datasets.splits import time_split
 from reco_plugin.jobs.evaluate import TEST_SHARE
+from reco_plugin.jobs.histories import moment
 from reco_plugin.retrieval.events import WANTED
 from reco_plugin.stores.base import Progress
 from reco_plugin.trainers.histories import Histories, histories
@@ -40,6 +41,7 @@ class Material:
             "items": len(self.log.items),
             "interactions": len(self.whole.items),
             "features": len(self.features.names),
+            "moment": moment(self.moment).isoformat(),
         }
 
 
@@ -58,8 +60,7 @@ def gather(site: int, since: Any = None, progress: Progress | None = None) -> Ma
 
 
 def in_order(log: EventLog) -> Histories:
-    """What each shopper showed interest in that lasted. What was bought at one moment is a basket; of one item
-    several times in a row the last counts: a look, the cart and the purchase are one step."""
+    """What each shopper showed interest in that lasted. What was bought at one moment is a basket."""
     chosen = np.flatnonzero(wanted(log) & np.isin(log.kind, list(WANTED)))
     found = histories(
         log.shopper[chosen],
@@ -69,6 +70,11 @@ def in_order(log: EventLog) -> Histories:
         at=log.at[chosen],
         basket=_baskets(log, chosen),
     )
+    return in_steps(found)
+
+
+def in_steps(found: Histories) -> Histories:
+    """Of one item several times in a row the last: a look, the cart and the purchase are one step."""
     again = (found.items[:-1] == found.items[1:]) & (found.rows[:-1] == found.rows[1:])
     return found.keep(~np.append(again, np.zeros(min(1, len(found.items)), np.bool_)))
 

@@ -114,8 +114,13 @@ class Command(BaseCommand):
             yield self._tell(run, options, bars)
 
         if options["kind"] == BLEND:
-            activate = not options["no_activate"]
-            run = blend(site, activate=activate, seed=options["seed"], progress=bars)
+            run = blend(
+                site,
+                activate=not options["no_activate"],
+                evaluate=not options["no_evaluate"],
+                seed=options["seed"],
+                progress=bars,
+            )
             yield self._tell(run, options, bars)
 
     def _counted(self, site: int, options: dict[str, Any], bars: Bars) -> Iterator[Run]:
