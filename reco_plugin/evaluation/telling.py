@@ -120,6 +120,17 @@ def text(metrics: Mapping[str, Any]) -> list[str]:
     return told
 
 
+def full_text(metrics: Mapping[str, Any]) -> list[str]:
+    """As `text`, with what else was judged, and by slice."""
+    told = text(metrics)
+    if metrics.get("cannot"):
+        return told
+    title, body = beyond_rows(metrics)
+    told += ["", *aligned([title, *body])]
+    title, body = slice_rows(metrics)
+    return [*told, "", *aligned([title, *body])] if body else told
+
+
 def summary(metrics: Mapping[str, Any]) -> str:
     """Who leads, and is that more than luck?"""
     lines = list(metrics.get("models", ()))

@@ -25,7 +25,7 @@ from reco_plugin.exceptions import RecoError
 from reco_plugin.jobs import comparison_log, comparison_slices
 from reco_plugin.jobs.artefacts import folder
 from reco_plugin.jobs.comparison_log import Asked, Shop, Told
-from reco_plugin.jobs.comparison_personal import LIGHTFM, PERSONAL, Personal
+from reco_plugin.jobs.comparison_personal import BLENDED, OURS, PERSONAL, Personal
 from reco_plugin.jobs.histories import moment
 from reco_plugin.jobs.prune import tidy
 from reco_plugin.jobs.publish import save
@@ -38,7 +38,7 @@ from reco_plugin.stores.base import Progress
 PROTOCOL = "time"
 SHOPPERS = 2_000
 """Requests asked, unless said otherwise: a seeded draw."""
-LIVE = {PERSONAL: "personal", POPULARITY: "popular", "trending": "trending", "blend": "blend"}
+LIVE = {PERSONAL: "personal", POPULARITY: "popular", "trending": "trending", BLENDED: "blend"}
 """Model → the kind of run that serves it."""
 
 
@@ -248,16 +248,15 @@ def chosen(question: Question, options: Options) -> list[str]:
     """The models asked for that can answer; all that can, by default. Popularity always takes part."""
     _demand(options.models)
     ours = {entry.name for entry in entrants.own()}
-    able = [name for name in entrants.taking_part(question) if options.peers or name in ours] + [
-        LIGHTFM,
-        PERSONAL,
-    ]
+    peers = options.peers
+    able = [name for name in entrants.taking_part(question) if peers or name in ours]
+    able += OURS
     wanted = {*options.models, POPULARITY} if options.models else set(able)
     return [name for name in able if name in wanted]
 
 
 def _demand(names: Sequence[str]) -> None:
-    known = [*entrants.entries(), LIGHTFM, PERSONAL]
+    known = [*entrants.entries(), *OURS]
     for name in names:
         if name not in known:
             raise ValueError(f"There is no model {name!r}. There are: {', '.join(known)}.")
@@ -281,9 +280,8 @@ def _asked(
 def _answered(
     name: str, question: Question, personal: Personal, place: Path
 ) -> tuple[Sort, Answers]:
-    if name in (LIGHTFM, PERSONAL):
-        sort = Sort.PIPELINE if name == PERSONAL else Sort.SINGLE
-        return sort, personal.answers(name)
+    if name in OURS:
+        return OURS[name], personal.answers(name)
     answer = process.answers(
         name,
         question,
@@ -294,11 +292,17 @@ def _answered(
     return entrants.model(name, question).sort, answer
 
 
+def served(site: int) -> str:
+    """The model that the rows "recommended for you" are served by."""
+    return BLENDED if BLENDED in _live(site) else PERSONAL
+
+
 def _live(site: int) -> set[str]:
     """Names of the models that shoppers are served from."""
     rows = ActiveRun.objects.using(conf.settings.DATABASE).filter(site=site)
     kinds = set(rows.values_list("kind", flat=True))
-    return {name for name, kind in LIVE.items() if kind in kinds}
+    found = {name for name, kind in LIVE.items() if kind in kinds}
+    return found - {PERSONAL} if BLENDED in found else found
 
 
 def _background(

@@ -10,30 +10,32 @@ from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from reco_plugin import conf
 from reco_plugin.datasets import EventLog, EventWeights, build, time_split
 from reco_plugin.evaluation.contract import Lists, Rank, Rows, best
 from reco_plugin.evaluation.measuring import Question
+from reco_plugin.jobs.artefacts import folder
 from reco_plugin.jobs.behaviour_events import events_of
+from reco_plugin.jobs.blend_material import in_order
+from reco_plugin.jobs.blend_trial import Then
 from reco_plugin.jobs.comparison_log import Asked
 from reco_plugin.jobs.evaluate import VALIDATION_SHARE, WAYS, chosen, period, way
 from reco_plugin.jobs.histories import Histories, moment
 from reco_plugin.jobs.material import Material
 from reco_plugin.jobs.trial import Trial
 from reco_plugin.pipeline import ordered, personal_vector
-from reco_plugin.ranking.folds import Fold
+from reco_plugin.ranking import process
+from reco_plugin.ranking.served import Served, Settings
 from reco_plugin.retrieval import SOURCES, Query
-from reco_plugin.retrieval.base import Lookup, Nearest, Neighbours, Related
-from reco_plugin.stores.base import History, PastEvent, Scored
+from reco_plugin.stores.base import History, PastEvent
 from reco_plugin.trainers.base import Learnt
 from reco_plugin.trainers.behaviour import configs, count
 from reco_plugin.trainers.related import RelatedLists
-from reco_plugin.types import Dataset, EventKind, Floats
+from reco_plugin.types import Dataset, EventKind, Features, Floats
 
 DAY = 86_400_000_000
-LIGHTFM, PERSONAL = "lightfm", "personal"
+LIGHTFM, PERSONAL, BLENDED = "lightfm", "personal", "personal+blend"
 LEAST_FETCH, MOST_FETCH, OVERFETCH = 32, 200, 4
 """Candidates of a lookup, as serving asks for them."""
 
@@ -137,6 +139,33 @@ class Asking:
             now=self.now(row),
         )
 
+    def query(self, row: int) -> Query:
+        """As serving asks its sources."""
+        events, own = self.events(row)
+        exclude = self.question.fold.requests.exclude
+        out = 0 if exclude is None else int(exclude.indptr[row + 1] - exclude.indptr[row])
+        k = OVERFETCH * self.question.depth + 2 * min(out, MOST_FETCH)
+        return Query(
+            vector=self.vector(row, events, own),
+            events=tuple(events),
+            k=min(MOST_FETCH, max(LEAST_FETCH, k)),
+            now=self.now(row),
+        )
+
+    @cached_property
+    def behaviour(self) -> dict[str, RelatedLists]:
+        """The lists of the behaviour run, counted from what is known of the RECO_BEHAVIOUR_DAYS before."""
+        log, days = self.taught.known, conf.settings.BEHAVIOUR_DAYS
+        if days > 0:
+            log = log.select(log.at > log.at.max(initial=0) - days * DAY)
+        limits = {
+            "shoppers": conf.settings.MIN_PAIR_SHOPPERS,
+            "support": conf.settings.MIN_SUPPORT,
+            "confidence": conf.settings.MIN_CONFIDENCE,
+        }
+        ranked = configs(limits)
+        return {name: pairs.lists(ranked[name]) for name, pairs in count(events_of(log)).items()}
+
 
 def by_vectors(asking: Asking) -> Rank:
     """LightFM alone: the vector at the request's moment, popularity for whoever has none."""
@@ -154,98 +183,52 @@ def by_vectors(asking: Asking) -> Rank:
     return rank
 
 
-def as_served(asking: Asking) -> Rank:
-    """The source `personal` and, where it comes short, popularity: the steps that a page takes."""
-    reader, fold = _Reader(asking), asking.question.fold
-    source = SOURCES[PERSONAL]
+def as_served(asking: Asking, blend: Served | None = None) -> Rank:
+    """The source `personal` and, where it comes short, popularity: the steps that a page takes.
+
+    With `blend`, as where a learnt blend is live.
+    """
+    fold, source = asking.question.fold, SOURCES[PERSONAL]
+    then = Then(
+        behaviour=asking.behaviour,
+        trial=asking.taught.trial,
+        way=asking.taught.way,
+        blend=blend,
+    )
+    blends = blend.recipe.newest if blend else 0
 
     def rank(rows: Rows, k: int) -> Lists:
-        barred = fold.requests.select(rows).barred()
         scores = np.tile(asking.popular, (len(rows), 1)).astype(np.float32)
+        first = float(asking.popular.max(initial=0)) + 1
         for place, row in enumerate(rows.tolist()):
-            query = reader.query(row, _excluded(fold, row))
-            answers = {lookup: reader.answer(lookup) for lookup in source.lookups(query)}
+            query = replace(asking.query(row), blends=blends)
+            answers = then.answer(source.lookups(query))
             found = ordered(source.candidates(query, answers))
-            first = float(asking.popular.max(initial=0)) + 1
             for order, candidate in enumerate(reversed(found)):
                 scores[place, cast("int", candidate.key)] = first + order
-        scores[barred] = -np.inf
+        scores[fold.requests.select(rows).barred()] = -np.inf
         return best(scores, k)
 
     return rank
 
 
-def _excluded(fold: Fold, row: int) -> int:
-    exclude = fold.requests.exclude
-    return 0 if exclude is None else int(exclude.indptr[row + 1] - exclude.indptr[row])
-
-
-class _Reader:
-    """Answers what the source looks up from what was learnt, as the live runs would."""
-
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
-        learnt = asking.taught.learnt
-        self._items, self._biases = learnt.item_vectors, learnt.item_biases
-        norms = np.linalg.norm(self._items, axis=1, keepdims=True)
-        self._unit = self._items / np.maximum(norms, 1e-12)
-        self._near: dict[tuple[Any, int], Sequence[Scored]] = {}
-
-    def query(self, row: int, out: int) -> Query:
-        asking = self._asking
-        events, own = asking.events(row)
-        depth = asking.question.depth
-        excluded = min(out, MOST_FETCH)
-        return Query(
-            vector=asking.vector(row, events, own),
-            events=tuple(events),
-            k=min(MOST_FETCH, max(LEAST_FETCH, OVERFETCH * depth + 2 * excluded)),
-            now=asking.now(row),
-        )
-
-    def answer(self, lookup: Lookup) -> Sequence[Scored]:
-        if isinstance(lookup, Nearest) and lookup.of == PERSONAL:
-            return _top(self._items @ lookup.vector + self._biases, lookup.k)
-        if isinstance(lookup, Neighbours) and lookup.of == PERSONAL:
-            return self._neighbours(lookup.key, lookup.k)
-        if isinstance(lookup, Related):
-            return self._related.get(lookup.relation, {}).get(lookup.key, ())
-        return ()
-
-    def _neighbours(self, key: Any, k: int) -> Sequence[Scored]:
-        if (key, k) not in self._near:
-            scores = self._unit @ self._unit[key]
-            scores[key] = -np.inf
-            self._near[key, k] = _top(scores, k)
-        return self._near[key, k]
-
-    @cached_property
-    def _related(self) -> dict[str, dict[Any, Sequence[Scored]]]:
-        """The lists of the behaviour run, counted from what is known in the RECO_BEHAVIOUR_DAYS before."""
-        log = self._asking.taught.known
-        days = conf.settings.BEHAVIOUR_DAYS
-        if days > 0:
-            log = log.select(log.at > log.at.max(initial=0) - days * DAY)
-        limits = {
-            "shoppers": conf.settings.MIN_PAIR_SHOPPERS,
-            "support": conf.settings.MIN_SUPPORT,
-            "confidence": conf.settings.MIN_CONFIDENCE,
-        }
-        ranked = configs(limits)
-        counted = count(events_of(log))
-        return {name: _scored(pairs.lists(ranked[name])) for name, pairs in counted.items()}
-
-
-def _scored(lists: RelatedLists) -> dict[Any, Sequence[Scored]]:
-    return {
-        row: [
-            Scored(key=int(item), score=float(score))
-            for item, score in zip(lists.items[part], lists.scores[part], strict=True)
-        ]
-        for row, part in lists
-    }
-
-
-def _top(scores: npt.NDArray[Any], k: int) -> list[Scored]:
-    rows = best(np.asarray(scores, np.float32)[None], min(k, len(scores)))[0]
-    return [Scored(key=int(row), score=float(scores[row])) for row in rows if row >= 0]
+def blended(asked: Asked, features: Features, *, threads: int, timeout: float | None) -> Served:
+    """The blend of what is known, in a process of its own. Raises NotEnoughData, TrainingFailed."""
+    whole = in_order(asked.known)
+    assert whole.at is not None
+    moment = time_split(asked.known, share=VALIDATION_SHARE)[2]
+    settings = Settings(
+        newest=min(Settings().newest, conf.settings.HISTORY),
+        fewest=conf.settings.MIN_PAIR_SHOPPERS,
+        threads=threads,
+    )
+    learnt = process.run(
+        whole,
+        moment,
+        features=features,
+        settings=settings,
+        timeout=timeout,
+        memory_mb=conf.settings.TRAIN_MEMORY_MB,
+        folder=folder(),
+    )
+    return learnt.final

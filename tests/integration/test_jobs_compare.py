@@ -19,7 +19,7 @@ from reco_plugin.evaluation.protocols import protocols
 from reco_plugin.jobs import compare, comparison_log, comparison_slices
 from reco_plugin.jobs.compare import Options
 from reco_plugin.jobs.sync_items import sync_items
-from reco_plugin.models import Interaction, Item, Run, RunStatus
+from reco_plugin.models import ActiveRun, Interaction, Item, Run, RunStatus
 from reco_plugin.types import EventKind
 
 pytestmark = pytest.mark.django_db
@@ -260,13 +260,36 @@ def test_options_there_are_not_are_refused():
         Options.of({"magic": 1})
 
 
-@pytest.mark.parametrize("models", [("lightfm", "personal")])
-def test_the_personal_run_as_it_is_trained_and_served(catalogue, models):
+def test_evaluating_by_a_protocol_tells_every_figure_and_slice(catalogue, monkeypatch):
+    history(catalogue)
+    monkeypatch.setattr(compare, "served", lambda site: "sequential")
+    out = StringIO()
+    call_command("reco_evaluate", "--protocol", "leave-last-out", stdout=out)
+    for words in ("MAP@10", "calibration", "AUC", "wanted the long tail", "light (the lower half)"):
+        assert words in out.getvalue()
+    out = StringIO()
+    call_command("reco_evaluate", "--protocol", "time", "--json", stdout=out)
+    told = json.loads(out.getvalue())
+    assert told["protocol"] == "time"
+    assert {one["model"] for one in told["slices"]} == {"sequential", "popularity"}
+
+
+def test_what_is_served_is_the_blend_where_one_is_live(catalogue):
+    assert compare.served(1) == "personal"
+    for kind in ("personal", "blend"):
+        run = Run.objects.create(kind=kind, trainer="t", status=RunStatus.PUBLISHED)
+        ActiveRun.objects.create(kind=kind, run=run)
+    assert compare.served(1) == "personal+blend"
+    assert compare._live(1) == {"personal+blend"}
+
+
+def test_the_personal_run_as_it_is_trained_and_served(catalogue):
     pytest.importorskip("lightfm")
     history(catalogue)
-    run = compared(models=models)
+    run = compared(models=("lightfm", "personal", "personal+blend"))
     assert run.metrics["failed"] == {}
     lines = {line["name"]: line for line in run.metrics["models"]}
     assert lines["lightfm"]["recall@10"] > 1.3 * lines["popularity"]["recall@10"]
-    assert lines["personal"]["sort"] == "pipeline"
-    assert lines["personal"]["recall@10"] > lines["popularity"]["recall@10"]
+    for name in ("personal", "personal+blend"):
+        assert lines[name]["sort"] == "pipeline"
+        assert lines[name]["recall@10"] > lines["popularity"]["recall@10"]
