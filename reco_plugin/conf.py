@@ -172,6 +172,12 @@ class Settings:
         "Learn from the shop's own log which source to believe, and recommend by that where it is better; "
         "False recommends by fixed weights again, at once.",
     )
+    OBJECTIVE = Setting(
+        str,
+        "",
+        "What the learnt blend is to win: '' for interest, by the weights of events; 'price' for revenue; or an "
+        "attribute of products that is a number, such as 'margin'.",
+    )
     MIN_PAIR_SHOPPERS = Setting(
         int, 3, "Distinct shoppers a pair of products needs before it may be shown (k-anonymity)."
     )

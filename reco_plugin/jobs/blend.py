@@ -95,6 +95,7 @@ def _config(options: Mapping[str, Any]) -> dict[str, Any]:
         "newest": min(settings.newest, conf.settings.HISTORY),
         "best": settings.best,
         "fewest": conf.settings.MIN_PAIR_SHOPPERS,
+        "objective": conf.settings.OBJECTIVE,
     }
 
 
@@ -125,6 +126,7 @@ def _fitted(run: Run, material: Material, work: Work) -> Learnt:
         material.whole,
         material.moment,
         features=material.features,
+        worth=material.worth,
         settings=settings,
         timeout=min(limits, default=None),
         memory_mb=conf.settings.TRAIN_MEMORY_MB,

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from reco_plugin.datasets import EventLog, item_features, read_log
 from reco_plugin.datasets.interest import wanted
 from reco_plugin.datasets.splits import time_split
+from reco_plugin.jobs.blend_worth import worth
 from reco_plugin.jobs.evaluate import TEST_SHARE
 from reco_plugin.jobs.histories import moment
 from reco_plugin.retrieval.events import WANTED
@@ -26,6 +28,8 @@ class Material:
     log: EventLog
     whole: Histories
     features: Features
+    worth: sparse.csr_matrix
+    """float32 (n_shoppers, n_items): what it is worth that a shopper took an item."""
     past: EventLog
     """Before `moment`."""
     future: EventLog
@@ -53,6 +57,7 @@ def gather(site: int, since: Any = None, progress: Progress | None = None) -> Ma
         log=log,
         whole=in_order(log),
         features=item_features(log.items, site=site),
+        worth=worth(log, interest(log), site),
         past=past,
         future=future,
         moment=moment,
@@ -61,7 +66,7 @@ def gather(site: int, since: Any = None, progress: Progress | None = None) -> Ma
 
 def in_order(log: EventLog) -> Histories:
     """What each shopper showed interest in that lasted. What was bought at one moment is a basket."""
-    chosen = np.flatnonzero(wanted(log) & np.isin(log.kind, list(WANTED)))
+    chosen = interest(log)
     found = histories(
         log.shopper[chosen],
         log.item[chosen],
@@ -71,6 +76,11 @@ def in_order(log: EventLog) -> Histories:
         basket=_baskets(log, chosen),
     )
     return in_steps(found)
+
+
+def interest(log: EventLog) -> npt.NDArray[np.int64]:
+    """The places of events that show interest that lasted."""
+    return np.flatnonzero(wanted(log) & np.isin(log.kind, list(WANTED)))
 
 
 def in_steps(found: Histories) -> Histories:

@@ -18,7 +18,13 @@ def learn(folder: Path, job: dict[str, Any], voice: Voice) -> str:
     """The checksum of the result."""
     life.limit_memory(job["memory_mb"])
     voice.progress("learn", 0, 1)
-    whole, moment, features, settings = exchange.load_asked(folder / ASKED, job["sha256"])
-    learnt = served.learn(whole, moment, features=features, settings=settings)
+    asked = exchange.load_asked(folder / ASKED, job["sha256"])
+    learnt = served.learn(
+        asked.whole,
+        asked.moment,
+        features=asked.features,
+        worth=asked.worth,
+        settings=asked.settings,
+    )
     voice.progress("learn", 1, 1)
     return exchange.save_learnt(folder / LEARNT, learnt)

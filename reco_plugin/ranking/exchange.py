@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +21,38 @@ from reco_plugin.types import Features
 ENDS = ("trial", "final")
 
 
-def save_asked(
-    path: Path, whole: Histories, moment: int, features: Features | None, settings: Settings
-) -> str:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Asked:
+    """What `served.learn` is given."""
+
+    whole: Histories
+    moment: int
+    features: Features | None = None
+    worth: sparse.csr_matrix | None = None
+    settings: Settings
+
+
+def save_asked(path: Path, asked: Asked) -> str:
     """The sha256."""
+    whole = asked.whole
     assert whole.at is not None
     arrays: Arrays = {"starts": whole.starts, "items": whole.items, "at": whole.at}
     if whole.basket is not None:
         arrays["basket"] = whole.basket
     meta: dict[str, Any] = {
         "n_items": whole.n_items,
-        "moment": moment,
-        "settings": asdict(settings),
+        "moment": asked.moment,
+        "settings": asdict(asked.settings),
     }
-    if features is not None:
-        matrix = features.matrix.tocsr()
-        arrays |= {f"features.{name}": getattr(matrix, name) for name in _CSR}
-        meta |= {"features": list(features.names), "shape": list(matrix.shape)}
+    if asked.features is not None:
+        arrays |= _packed("features", asked.features.matrix)
+        meta["names"] = list(asked.features.names)
+    if asked.worth is not None:
+        arrays |= _packed("worth", asked.worth)
     return artefacts.save(path, arrays, meta)
 
 
-def load_asked(path: Path, sha256: str) -> tuple[Histories, int, Features | None, Settings]:
+def load_asked(path: Path, sha256: str) -> Asked:
     """Raises ArtefactCorrupt."""
     arrays, meta = artefacts.load(path, sha256)
     whole = Histories(
@@ -51,7 +62,14 @@ def load_asked(path: Path, sha256: str) -> tuple[Histories, int, Features | None
         at=arrays["at"],
         basket=arrays.get("basket"),
     )
-    return whole, int(meta["moment"]), _features(arrays, meta), Settings(**meta["settings"])
+    matrix = _unpacked("features", arrays)
+    return Asked(
+        whole=whole,
+        moment=int(meta["moment"]),
+        features=None if matrix is None else Features(matrix=matrix, names=tuple(meta["names"])),
+        worth=_unpacked("worth", arrays),
+        settings=Settings(**meta["settings"]),
+    )
 
 
 def save_learnt(path: Path, learnt: Learnt) -> str:
@@ -108,9 +126,14 @@ def _served(end: str, arrays: Arrays, recipe: Mapping[str, Any]) -> Served:
 _CSR = ("data", "indices", "indptr")
 
 
-def _features(arrays: Arrays, meta: Mapping[str, Any]) -> Features | None:
-    if "features" not in meta:
+def _packed(name: str, matrix: sparse.csr_matrix) -> Arrays:
+    found = matrix.tocsr()
+    parts = {f"{name}.{part}": getattr(found, part) for part in _CSR}
+    return {**parts, f"{name}.shape": np.array(found.shape)}
+
+
+def _unpacked(name: str, arrays: Arrays) -> sparse.csr_matrix | None:
+    if f"{name}.shape" not in arrays:
         return None
-    parts = tuple(arrays[f"features.{name}"] for name in _CSR)
-    matrix = sparse.csr_matrix(parts, shape=tuple(meta["shape"]), dtype=np.float32)
-    return Features(matrix=matrix, names=tuple(meta["features"]))
+    parts = tuple(arrays[f"{name}.{part}"] for part in _CSR)
+    return sparse.csr_matrix(parts, shape=tuple(arrays[f"{name}.shape"]), dtype=np.float32)

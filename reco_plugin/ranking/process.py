@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from scipy import sparse
+
 from reco_plugin.children.obituary import Advice
 from reco_plugin.children.process import Process, workplace
 from reco_plugin.exceptions import ArtefactCorrupt, TrainingFailed
 from reco_plugin.ranking import child, exchange
+from reco_plugin.ranking.exchange import Asked
 from reco_plugin.ranking.served import Learnt, Settings
 from reco_plugin.trainers.base import Progress
 from reco_plugin.trainers.histories import Histories
@@ -30,6 +33,7 @@ def run(
     moment: int,
     *,
     features: Features | None,
+    worth: sparse.csr_matrix | None = None,
     settings: Settings,
     timeout: float | None = None,
     memory_mb: int = 0,
@@ -41,7 +45,10 @@ def run(
     Raises NotEnoughData, and TrainingFailed, which says in plain words how the process died.
     """
     with workplace(folder, PREFIX) as place:
-        digest = exchange.save_asked(place / child.ASKED, whole, moment, features, settings)
+        digest = exchange.save_asked(
+            place / child.ASKED,
+            Asked(whole=whole, moment=moment, features=features, worth=worth, settings=settings),
+        )
         job = {
             "do": child.DO,
             "threads": max(settings.threads, 1),

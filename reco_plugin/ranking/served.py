@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from reco_plugin.exceptions import NotEnoughData
 from reco_plugin.ranking import folds, logit, members
@@ -29,6 +30,8 @@ from reco_plugin.trainers.trending import Trending
 from reco_plugin.types import Features, Floats, Ints
 
 WANTED = tuple(f"wanted much lately {form}" for form in FORMS)
+LEAST = 1e-3
+"""What anything taken is worth at least."""
 TRENDING = 50
 """Items that are candidates for everybody: those wanted most lately."""
 FEW = 200
@@ -119,12 +122,18 @@ class _Lists:
 
 
 def learn(
-    whole: Histories, moment: int, *, features: Features | None, settings: Settings
+    whole: Histories,
+    moment: int,
+    *,
+    features: Features | None,
+    worth: sparse.csr_matrix | None = None,
+    settings: Settings,
 ) -> Learnt:
     """Learn from what came before `moment` (µs), and again from everything.
 
     The trial's ranker learns from a cut of what came before the moment, the final one from that and from
-    what came after it. Raises NotEnoughData when nothing happened before.
+    what came after it. Of several things one shopper took, those of more `worth` (rows of `whole`, n_items) count
+    more; all alike, by default. Raises NotEnoughData when nothing happened before.
     """
     began = time.perf_counter()
     assert whole.at is not None
@@ -133,10 +142,10 @@ def learn(
     inner = _cut(past)
     first = known(inner.train, of, features, settings) if len(inner.requests) else None
     then = known(past, of, features, settings, moment)
-    seen = list(_asked(inner, first, then, settings))
+    seen = list(_asked(inner, first, then, worth, settings))
     trial = _served(then, _weights(seen, then), settings)
     late = folds.after_moment(whole, moment=moment)
-    seen += _asked(late, then, then, settings)
+    seen += _asked(late, then, then, worth, settings)
     now = known(whole, of, features, settings)
     weights = _weights(seen, now)
     return Learnt(
@@ -225,7 +234,13 @@ def newest(past: Histories, most: int) -> Histories:
     return past.keep(kept)
 
 
-def _asked(fold: Fold, before: Known | None, like: Known, settings: Settings) -> Iterator[_Lists]:
+def _asked(
+    fold: Fold,
+    before: Known | None,
+    like: Known,
+    worth: sparse.csr_matrix | None,
+    settings: Settings,
+) -> Iterator[_Lists]:
     """What was on offer in the fold to those who took something of it, a draw of the rest beside it."""
     if before is None or before.packed.members != like.packed.members:
         return
@@ -246,10 +261,18 @@ def _asked(fold: Fold, before: Known | None, like: Known, settings: Settings) ->
         part = slice(int(past.starts[row]), int(past.starts[row + 1]))
         products = past.items[part][::-1].tolist()
         offered = bare.votes(products, past.steps_back[part][::-1].tolist(), beside)
-        wanted = fold.wanted[row]
-        _note(found, offered, dict(zip(wanted.indices.tolist(), wanted.data.tolist(), strict=True)),
-              before, random)  # fmt: skip
+        _note(found, offered, _taken(fold, row, worth), before, random)
     yield found
+
+
+def _taken(fold: Fold, row: int, worth: sparse.csr_matrix | None) -> dict[int, float]:
+    """What a shopper took, and what that is worth."""
+    items = fold.wanted[row].indices.tolist()
+    if worth is None or fold.shoppers is None:
+        return dict.fromkeys(items, 1.0)
+    own = worth[int(fold.shoppers[row])]
+    values = dict(zip(own.indices.tolist(), own.data.tolist(), strict=True))
+    return {item: max(values.get(item, 0.0), LEAST) for item in items}
 
 
 def _note(

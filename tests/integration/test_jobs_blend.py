@@ -18,19 +18,20 @@ from testapp.models import Product, StockRecord
 from reco_plugin import conf
 from reco_plugin.admin import blend_facts
 from reco_plugin.jobs import blend as job
+from reco_plugin.jobs import blend_material
 from reco_plugin.jobs.blend import blend
 from reco_plugin.jobs.blend_trial import Then
 from reco_plugin.jobs.publish import active_run, rollback
 from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.sync_items import sync_items
-from reco_plugin.models import Interaction, RankedList, Related, Run, RunStatus
+from reco_plugin.models import Interaction, Item, RankedList, Related, Run, RunStatus
 from reco_plugin.pipeline import Reader
 from reco_plugin.ranking import served
 from reco_plugin.retrieval.base import Blended
 from reco_plugin.serving import pointers, recommend
 from reco_plugin.serving.keys import key_of
 from reco_plugin.testing.wholeness import half_published, left_undone
-from reco_plugin.types import Rung, Shopper
+from reco_plugin.types import EventKind, Rung, Shopper
 
 pytestmark = pytest.mark.django_db
 HABIT = 12
@@ -50,8 +51,8 @@ def learnt(monkeypatch):
     """Learn in this process, and show what was learnt."""
     kept = []
 
-    def run(whole, moment, *, features, settings, **_):
-        kept.append(served.learn(whole, moment, features=features, settings=settings))
+    def run(whole, moment, *, features, worth, settings, **_):
+        kept.append(served.learn(whole, moment, features=features, worth=worth, settings=settings))
         return kept[-1]
 
     monkeypatch.setattr(job.process, "run", run)
@@ -227,3 +228,21 @@ def test_its_page_says_whom_it_believes(shop, learnt, monkeypatch):
 @pytest.mark.parametrize("broken", [{}, {"members": ["ease"]}, {"weights": "no"}, None, 7])
 def test_a_page_of_a_broken_run(broken):
     assert blend_facts.told(Run(kind="blend", config={"recipe": broken})) is None
+
+
+def test_what_it_is_worth_that_something_is_taken(shop, settings):
+    someone = uuid.UUID(int=1)
+    at = timezone.now() - dt.timedelta(days=2)
+    for product, kind in ((0, "view_item"), (0, "purchase"), (1, "view_item")):
+        event(shop[product], someone, kind=EventKind.parse(kind), occurred_at=at).save()
+        at += dt.timedelta(hours=1)
+    Item.objects.filter(pk=shop[0].pk).update(price=50.0, attributes={"margin": "4"})
+    Item.objects.filter(pk=shop[1].pk).update(price=10.0, attributes={"margin": "-2"})
+    Item.objects.exclude(pk__in=[shop[0].pk, shop[1].pk]).update(price=10.0, attributes={})
+    row = {product.pk: at for at, product in enumerate(sorted(shop, key=lambda one: one.pk))}
+    told = {}
+    for objective in ("", "price", "margin"):
+        settings.RECO_OBJECTIVE = objective
+        found = blend_material.gather(1).worth.toarray()[0]
+        told[objective] = [round(float(found[row[shop[at].pk]]), 3) for at in (0, 1)]
+    assert told == {"": [5, 1], "price": [25, 1], "margin": [5, 0.01]}

@@ -85,3 +85,18 @@ def test_a_look_the_cart_and_the_purchase_are_one_step():
 def test_nothing_happened():
     assert not len(in_order(log([], [], [])).items)
     assert moment(0) == dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def test_of_what_was_taken_the_dearer_counts_more_where_the_shop_says_so():
+    from reco_plugin.ranking import folds, served
+    from reco_plugin.testing.neighbours import planted_histories
+
+    whole = planted_histories(shoppers=60)
+    fold = folds.after_moment(whole)
+    assert fold.shoppers is not None
+    shopper, taken = int(fold.shoppers[0]), fold.wanted[0].indices.tolist()
+    worth = whole.sets()
+    worth[shopper, taken[0]] = 5
+    found = served._taken(fold, 0, worth.tocsr())
+    assert found == {item: 5.0 if item == taken[0] else 1.0 for item in taken}
+    assert set(served._taken(fold, 0, None).values()) == {1.0}
