@@ -125,6 +125,7 @@ encode = _job("encode")
 catalogue_map = _job("catalogue_map")
 suggest = _job("suggest")
 evaluate = _job("evaluate")
+drift = _job("drift")
 compare = _job("compare")
 rollup = _job("rollup")
 sweep = _job("sweep")
@@ -148,6 +149,7 @@ JOBS = {
         catalogue_map,
         suggest,
         evaluate,
+        drift,
         compare,
         rollup,
         sweep,

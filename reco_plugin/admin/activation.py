@@ -13,11 +13,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from reco_plugin import conf
-from reco_plugin.admin import comparing
+from reco_plugin.admin import comparing, run_facts
 from reco_plugin.admin.pages import permitted
 from reco_plugin.admin.sites import query
 from reco_plugin.exceptions import RecoError
-from reco_plugin.jobs import publish
+from reco_plugin.jobs import decisions, publish
+from reco_plugin.jobs.running import execute
 from reco_plugin.models import ActiveRun, Run
 
 if TYPE_CHECKING:
@@ -59,6 +60,30 @@ def roll_back_view(admin: RunAdmin, request: HttpRequest, pk: int) -> HttpRespon
         is_rollback=True,
     )
     return _asked(admin, request, change)
+
+
+def overrule_view(admin: RunAdmin, request: HttpRequest, pk: int) -> HttpResponseBase:
+    """GET asks for a reason, POST lets the job `train` publish rejected run `pk` and make it live."""
+    run = _demand(request, pk)
+    why = request.POST.get("why", "").strip()
+    if reason := decisions.why_not(run):
+        admin.message_user(request, reason, messages.ERROR)
+        return _to(admin, request, run.pk)
+    if request.method != "POST" or not why:
+        return admin.page(
+            request,
+            "overrule.html",
+            title=_("Make run %s live against its gates?") % run.pk,
+            run=run,
+            gates=[gate for gate in run_facts.gates(run) if gate.passed is False],
+            is_asked_again=request.method == "POST",
+        )
+    decisions.overrule(run, by=request.user.get_username(), why=why)
+    execute.request("train", run.site)
+    admin.log_change(request, run, _("Against its gates: %s") % why)
+    words = _("Written down. A worker publishes run %s and makes it live at its next look.")
+    admin.message_user(request, words % run.pk, messages.SUCCESS)
+    return _to(admin, request, run.pk)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +128,8 @@ def _done(admin: RunAdmin, request: HttpRequest, change: Change) -> HttpResponse
     except RecoError as error:
         admin.message_user(request, str(error), messages.ERROR)
         return _to(admin, request, change.run.pk)
+    what = decisions.ROLLED_BACK if change.is_rollback else decisions.ACTIVATED
+    decisions.decide(change.becomes, what, by=request.user.get_username())
     admin.log_change(request, change.becomes, change.done % {"run": now.run_id})
     admin.message_user(request, change.done % {"run": now.run_id}, messages.SUCCESS)
     return _to(admin, request, now.run_id)

@@ -57,6 +57,13 @@ def signed_share(value: Any, places: int = 1) -> str:
     return ("+" if value >= 0 else MINUS) + share(abs(value), places)
 
 
+def signed(value: Any, places: int = 4) -> str:
+    """0.0125 → '+0.0125'; a real minus sign."""
+    if not is_number(value):
+        return NOTHING
+    return ("+" if value >= 0 else MINUS) + decimal(abs(value), places)
+
+
 def interval(estimate: Any, places: int = 4) -> str:
     """{'low': …, 'high': …} → both ends; '' where there is none."""
     if not isinstance(estimate, dict) or not is_number(estimate.get("low")):

@@ -7,8 +7,16 @@ from typing import Any
 from django.http import HttpRequest
 
 from reco_plugin import conf, doctor
-from reco_plugin.admin import exposure, figures, health, quality, run_facts, since
-from reco_plugin.admin.charts import LineChart
+from reco_plugin.admin import (
+    activation,
+    drift,
+    exposure,
+    figures,
+    health,
+    quality,
+    run_facts,
+    since,
+)
 from reco_plugin.admin.pages import may_see
 from reco_plugin.admin.sites import chosen, known
 from reco_plugin.models import RUN_KINDS, ActiveRun
@@ -28,16 +36,22 @@ def told(request: HttpRequest) -> dict[str, Any]:
         "may_see_jobs": may_see(request, "job"),
         "is_enabled": conf.settings.ENABLED,
         "live": live(site),
-        "charts": _charts(site),
+        **_quality(site),
         "shown": exposure.told(site),
         "sites": sites if len(sites) > 1 else [],
         "site": site,
     }
 
 
-def _charts(site: int) -> list[LineChart]:
+def _quality(site: int) -> dict[str, Any]:
+    """Charts of the personal runs, and whether the shop has moved away from the live one."""
     runs = quality.recent(site, "personal")
-    return [chart for chart in (quality.ndcg_chart(runs), since.chart(runs)) if chart]
+    standing = activation.active(site, "personal")
+    found = (quality.ndcg_chart(runs), since.chart(runs))
+    return {
+        "charts": [chart for chart in found if chart],
+        "drift": drift.told(standing.run if standing else None, runs),
+    }
 
 
 def live(site: int) -> list[dict[str, Any]]:

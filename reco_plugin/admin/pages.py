@@ -19,6 +19,7 @@ SECTIONS = (
     ("app_list", _("Overview"), ""),
     ("reco_run_changelist", _("Runs"), "run"),
     ("reco_run_over_time", _("Quality"), "run"),
+    ("reco_run_tuning", _("Tuning"), "run"),
     ("reco_run_comparison", _("Comparison"), "run"),
     ("reco_job_changelist", _("Jobs"), "job"),
     ("reco_placement_changelist", _("Placements"), "placement"),

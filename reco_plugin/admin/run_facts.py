@@ -43,6 +43,7 @@ KINDS = {
     "categories": gettext_lazy("categories"),
     "encoder": gettext_lazy("encoder of pictures"),
     "visual": gettext_lazy("pictures"),
+    "tuning": gettext_lazy("tuning"),
 }
 
 
@@ -92,6 +93,8 @@ def why_not(run: Run) -> str:
     """Why it failed or was rejected; '' when it was not."""
     if run.error:
         return run.error
+    if run.status == RunStatus.PUBLISHED:  # against its gates: the decision says why
+        return ""
     return "; ".join(gate.words for gate in gates(run) if gate.passed is False)
 
 
@@ -196,6 +199,81 @@ def _cell(found: Any) -> tuple[str, str]:
     if isinstance(found, Mapping):
         return figures.decimal(found.get("mean")), figures.interval(dict(found))
     return figures.share(found), ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BesideRow:
+    """One figure of a run, and of the run that was live when it was trained."""
+
+    title: Any
+    ours: str
+    theirs: str
+    change: str
+    """The difference, with its interval where there is one."""
+    shoppers: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BesideLive:
+    run: int
+    since: str
+    by_folding_in: bool
+    rows: list[BesideRow]
+
+
+BESIDE = {
+    "ndcg": gettext_lazy("NDCG"),
+    "coverage": gettext_lazy("coverage"),
+    "top_share": gettext_lazy("top share"),
+    "new_shoppers": gettext_lazy("NDCG of new shoppers"),
+    "long_tail": gettext_lazy("NDCG in the long tail"),
+}
+
+
+def beside_live(run: Run) -> BesideLive | None:
+    """The trial of `run` beside that of the run that was live then; None where none was held against it."""
+    told = part(run.metrics, "beside_live")
+    live = part(told, "run")
+    if not isinstance(live, int):
+        return None
+    return BesideLive(
+        run=live,
+        since=figures.moment(figures.parsed(part(told, "from"))),
+        by_folding_in=bool(part(told, "by_folding_in")),
+        rows=[_beside(figure) for figure in _mappings(part(told, "figures"))],
+    )
+
+
+def _beside(figure: Mapping[str, Any]) -> BesideRow:
+    name, ours, theirs = str(figure.get("name")), figure.get("ours"), figure.get("theirs")
+    say = figures.share if name in ("coverage", "top_share") else figures.decimal
+    known = figures.is_number(ours) and figures.is_number(theirs)
+    apart = float(ours) - float(theirs) if known else None  # type: ignore[arg-type]
+    change = figures.signed(apart)
+    if ends(figure) != (None, None):
+        change += f" [{figures.interval(dict(figure))}]"
+    return BesideRow(
+        title=BESIDE.get(name, name),
+        ours=say(ours),
+        theirs=say(theirs),
+        change=change if name not in ("coverage", "top_share") else figures.signed_share(apart),
+        shoppers=figures.whole(figure.get("n")),
+    )
+
+
+def decided(run: Run) -> list[tuple[str, str, str, str]]:
+    """(when, what, by whom, why), oldest first."""
+    return [
+        (
+            figures.clock_time(figures.parsed(entry.get("at"))),
+            str(entry.get("what", "")),
+            str(entry.get("by", "")),
+            "; ".join(
+                filter(None, (str(entry.get("why", "")), ", ".join(_texts(entry.get("gates")))))
+            ),
+        )
+        for entry in _mappings(part(run.metrics, "decisions"))
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

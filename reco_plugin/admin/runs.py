@@ -22,10 +22,13 @@ from reco_plugin.admin import (
     overview,
     run_facts,
     since,
+    tuning,
 )
 from reco_plugin.admin import quality as over_time
 from reco_plugin.admin.pages import ReadOnlyAdmin, permitted
 from reco_plugin.admin.sites import SiteFilter, query
+from reco_plugin.jobs import decisions
+from reco_plugin.jobs.tuned import TUNING
 from reco_plugin.models import COMPARISON, ActiveRun, Run, RunStatus
 
 
@@ -121,10 +124,12 @@ class RunAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         own = [
+            path("tuning/", view(self.tuning_view), name="reco_run_tuning"),
             path("over-time/", view(self.over_time_view), name="reco_run_over_time"),
             path("comparison/", view(self.comparison_view), name="reco_run_comparison"),
             path("compare/<int:one>/<int:two>/", view(self.compare_view), name="reco_run_compare"),
             path("<int:pk>/activate/", view(self.activate_view), name="reco_run_activate"),
+            path("<int:pk>/overrule/", view(self.overrule_view), name="reco_run_overrule"),
             path("<int:pk>/roll-back/", view(self.roll_back_view), name="reco_run_roll_back"),
         ]
         return [*own, *super().get_urls()]
@@ -150,6 +155,9 @@ class RunAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(self._comparison(request, run))
         return self.page(request, "run.html", title=_("Run %s") % run.pk, **described(request, run))
 
+    def tuning_view(self, request: HttpRequest) -> HttpResponseBase:
+        return tuning.view(self, request)
+
     def _comparison(self, request: HttpRequest, run: Run) -> str:
         """A comparison has a page of its own."""
         url = reverse("admin:reco_run_comparison", current_app=self.admin_site.name)
@@ -166,6 +174,9 @@ class RunAdmin(ReadOnlyAdmin):
 
     def activate_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         return activation.activate_view(self, request, pk)
+
+    def overrule_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        return activation.overrule_view(self, request, pk)
 
     def roll_back_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         return activation.roll_back_view(self, request, pk)
@@ -202,13 +213,23 @@ def described(request: HttpRequest, run: Any) -> dict[str, Any]:
         "has_lift": run_facts.lift(run) is not None,
         "since": since.chart([run]),
         "blend": blend_facts.told(run),
+        "beside": run_facts.beside_live(run),
+        "decisions": run_facts.decided(run),
         "notes": run_facts.notes(run),
         "stages": run_facts.stages(run.timings, [line.stage for line in lines]),
         "log_lines": lines,
         "config": list(run_facts.flat(run.config)),
         "store_state": list(run_facts.flat(run.store_state)),
-        "may_activate": may and not is_live and run.status == RunStatus.PUBLISHED,
-        "may_roll_back": may and is_live and active is not None and bool(active.previous_id),
+        "may_activate": may
+        and not is_live
+        and run.status == RunStatus.PUBLISHED
+        and run.kind != TUNING,
+        "may_overrule": may and not decisions.why_not(run),
+        "may_roll_back": may
+        and run.kind != TUNING
+        and is_live
+        and active is not None
+        and bool(active.previous_id),
     }
 
 

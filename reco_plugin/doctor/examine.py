@@ -11,6 +11,7 @@ from django.db import DatabaseError
 from reco_plugin import backends
 from reco_plugin.doctor import (
     database,
+    drift,
     host,
     indexes,
     orders,
@@ -61,6 +62,8 @@ QUESTIONS = (
     Question(ask=training.installed),
     Question(ask=training.memory, needs="tables"),
     Question(ask=training.child_process, is_slow=True),
+    Question(ask=training.tuning, needs="tables"),
+    Question(ask=drift.watched, needs="tables"),
 )
 
 

@@ -13,6 +13,8 @@ from reco_plugin import conf
 from reco_plugin.doctor import room
 from reco_plugin.doctor.finding import Finding, error, note, ok, warning
 from reco_plugin.exceptions import RecoError
+from reco_plugin.jobs import tuned
+from reco_plugin.jobs.publish import active_run
 from reco_plugin.models import Run
 from reco_plugin.trainers import process
 from reco_plugin.types import Dataset, id_map
@@ -84,6 +86,31 @@ def memory(site: int) -> Iterator[Finding]:
         )
     else:
         yield ok("training.memory", words)
+
+
+def tuning(site: int) -> Iterator[Finding]:
+    """Are the settings that are learnt by the shop's own, or found by a tuning?"""
+    run = active_run(site, tuned.TUNING)
+    if run is None:
+        return
+    words = f"What reco_tune found (run {run.pk}) lies over the shop's settings"
+    own = set(tuned.of(run.metrics["best"]["params"]).trainer) & set(conf.settings.TRAINER_CONFIG)
+    if run.trainer != conf.settings.TRAINER:
+        yield warning(
+            "training.tuned",
+            f"What reco_tune found (run {run.pk}) is for trainer {run.trainer}, which is not in force: "
+            "nothing of it is learnt by.",
+            "python manage.py reco_tune --withdraw",
+            docs="howto/tune",
+        )
+    elif own:
+        yield note(
+            "training.tuned",
+            f"{words}, over RECO_TRAINER_CONFIG too: {', '.join(sorted(own))}.",
+            "To learn by those of the settings: python manage.py reco_tune --withdraw",
+        )
+    else:
+        yield ok("training.tuned", f"{words}.")
 
 
 def _needed_mib(site: int) -> float | None:

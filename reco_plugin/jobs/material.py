@@ -75,10 +75,15 @@ class Material:
 
 
 def gather(
-    site: int, config: Mapping[str, Any] | None = None, progress: Progress | None = None
+    site: int,
+    config: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    *,
+    weights: EventWeights | None = None,
 ) -> Material:
     """Read the last RECO_WINDOW_DAYS of the site's log, its Item rows and its live visual run.
 
+    `weights` are those of the settings unless given.
     Shopper features are made when the trainer's `config` asks for them ('shopper_features').
     """
     days = conf.settings.WINDOW_DAYS
@@ -86,7 +91,7 @@ def gather(
     log = read_log(site, since=since, progress=progress)
     seen = see(site, log.items)
     features = item_features(log.items, site=site, seen=seen.features)
-    weights = EventWeights.from_settings()
+    weights = weights or EventWeights.from_settings()
     built = build_reported(log, weights=weights, item_features=features)
     return Material(
         log=log,

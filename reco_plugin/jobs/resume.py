@@ -10,7 +10,7 @@ from typing import Any
 
 from reco_plugin import clock, conf
 from reco_plugin.exceptions import ArtefactCorrupt
-from reco_plugin.jobs import artefacts
+from reco_plugin.jobs import artefacts, tuned
 from reco_plugin.jobs.publish import save
 from reco_plugin.jobs.record import note
 from reco_plugin.jobs.running.work import Work
@@ -50,7 +50,9 @@ def find(work: Work, kind: str, options: Mapping[str, Any]) -> Left:
 
 def _is_sound(run: Run) -> bool:
     same = run.trainer == conf.settings.TRAINER
-    same = same and run.config.get("trainer") == dict(conf.settings.TRAINER_CONFIG)
+    learning = tuned.in_force(run.site)
+    same = same and run.config.get("trainer") == learning.config()
+    same = same and run.config.get("tuned", {}).get("run") == learning.run
     created = clock.aware(run.created_at)
     return same and created is not None and abs(clock.now() - created) < FRESH
 

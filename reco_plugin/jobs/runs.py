@@ -45,6 +45,9 @@ def shown(told: Mapping[str, Any]) -> list[str]:
         said += _section(title, _plain(told[part]))
     said += _section("gates", ((_verdict(gate), gate["words"]) for gate in told["gates"]))
     said += _section("figures", _figures(told["metrics"]))
+    said += _section(
+        "decisions", ((each["at"], _decided(each)) for each in _decisions(told["metrics"]))
+    )
     said += _section("since", ((each["at"], each["words"]) for each in _since(told["metrics"])))
     return said + _section("log", ((line["at"], _logged(line)) for line in told["log"]))
 
@@ -112,6 +115,17 @@ def _figures(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _since(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = metrics.get("since", [])
     return entries
+
+
+def _decisions(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = metrics.get("decisions", [])
+    return found
+
+
+def _decided(entry: Mapping[str, Any]) -> str:
+    why = f": {entry['why']}" if entry.get("why") else ""
+    against = f", against {', '.join(entry['gates'])}" if entry.get("gates") else ""
+    return f"{entry['what']} by {entry['by']}{against}{why}"
 
 
 def _verdict(gate: Mapping[str, Any]) -> str:

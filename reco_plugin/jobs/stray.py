@@ -23,8 +23,8 @@ SPARE_SECONDS = 3_600.0
 UNLIMITED_SECONDS = 7 * 86_400.0
 """Taken for the length of a training where RECO_TRAIN_TIMEOUT sets none."""
 _WORKPLACE = re.compile(r"(train|encode)-[a-z0-9_]{8}|tune-[0-9]+")
-_PART = re.compile(r"[a-z_]+-[0-9]+(\.items)?\.npz\.[a-z0-9_]{8}\.part")
-_ARTEFACT = re.compile(r"[a-z_]+-([0-9]+)(?:(?:\.items)?\.npz|(?:\.int8)?\.onnx)")
+_PART = re.compile(r"[a-z_]+-[0-9]+(\.items|\.trial)?\.npz\.[a-z0-9_]{8}\.part")
+_ARTEFACT = re.compile(r"[a-z_]+-([0-9]+)(?:(?:\.items|\.trial)?\.npz|(?:\.int8)?\.onnx)")
 _UNDER_WAY = (RunStatus.RUNNING, RunStatus.TRAINED)
 
 
@@ -79,7 +79,9 @@ def _unnamed(folder: Path) -> list[Path]:
 
 
 def _is_named(path: Path, artefact: str) -> bool:
-    """Is it the artefact, or a file for requests beside it?"""
+    """Is it the artefact, or a file for requests, or the trial, beside it?"""
+    if path.name.endswith(".trial.npz"):
+        return bool(artefact)
     if path.suffix == ".onnx":
         return bool(artefact) and path.name.startswith(f"{Path(artefact).stem}.")
     return path.name == artefact

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from reco_plugin import conf
-from reco_plugin.jobs import artefacts, champion, gates, resume
+from reco_plugin.exceptions import ArtefactCorrupt, StoreError
+from reco_plugin.jobs import artefacts, champion, decisions, gates, resume, tuned
 from reco_plugin.jobs.gates import Gate
 from reco_plugin.jobs.judging import Judged, judge
 from reco_plugin.jobs.looks import Seen
@@ -17,7 +18,7 @@ from reco_plugin.jobs.publish import activate as make_live
 from reco_plugin.jobs.publish import publish, save
 from reco_plugin.jobs.record import begin, give_up, outcome, reconnect, recorded, stage
 from reco_plugin.jobs.running.now import run_now
-from reco_plugin.jobs.running.work import Work
+from reco_plugin.jobs.running.work import JobFailed, Work
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.jobs.trial import Trial, everyone
 from reco_plugin.models import Run, RunStatus
@@ -76,10 +77,15 @@ def train(
 
 
 def work(work: Work) -> dict[str, Any]:
-    """The job: goes on with what a dead process had learnt, otherwise starts anew."""
+    """The job: publishes what somebody wants live against its gates; else goes on with what a dead process had
+    learnt; otherwise starts anew."""
     options = Options.of(work.options)
+    if (wanted := decisions.overruled(work.site)) is not None:
+        return _against_its_gates(wanted, work)
     left = resume.find(work, KIND, options.as_json())
-    run = left.run or begin(work.site, KIND, conf.settings.TRAINER, _config(options))
+    run = left.run or begin(
+        work.site, KIND, conf.settings.TRAINER, _config(options, tuned.in_force(work.site))
+    )
     give_up(work.site, KIND, but=run)
     work.report["run"] = run.pk
     work.keep(run=run.pk, options=options.as_json())
@@ -89,6 +95,24 @@ def work(work: Work) -> dict[str, Any]:
     with work.stage("tidy"):
         tidy(work.site, KIND)
     return report
+
+
+def _against_its_gates(run: Run, work: Work) -> dict[str, Any]:
+    """Publish a rejected run, as somebody decided, and make it live. Raises JobFailed."""
+    work.report["run"] = run.pk
+    try:
+        with stage(run, work, "publish"):
+            publish(run, decisions.vectors(run), work.progress, fence=work.fence)
+        with stage(run, work, "activate"):
+            make_live(run, fence=work.fence)
+    except (ArtefactCorrupt, StoreError) as error:
+        decisions.decide(run, decisions.BROKEN, by=work.held.holder, why=str(error))
+        raise JobFailed(f"Run {run.pk} could not be published: {error}") from error
+    run.timings = {**run.timings, **work.timings}
+    save(run, work.fence, "log", "timings")
+    with work.stage("tidy"):
+        tidy(work.site, KIND)
+    return {**outcome(run), "overruled": decisions.failed(run)}
 
 
 def _train(run: Run, options: Options, left: resume.Left, work: Work) -> None:
@@ -110,9 +134,12 @@ def _learn_anew(run: Run, options: Options, left: resume.Left, work: Work) -> Ve
         with stage(run, work, "catalogue"):
             sync_items(run.site, progress=work.progress)
     with stage(run, work, "dataset"):
-        material = gather(run.site, run.config["trainer"], work.progress)
+        learning = tuned.in_force(run.site)
+        material = gather(
+            run.site, run.config["trainer"], work.progress, weights=learning.weights()
+        )
     run.dataset = material.as_json()
-    if not _admit(run, _data_gates(material)):
+    if not _admit(run, _data_gates(material, run.config["trainer"])):
         return None
     judged = Judged()
     if options.evaluate:
@@ -137,25 +164,27 @@ def _learn_anew(run: Run, options: Options, left: resume.Left, work: Work) -> Ve
 # --- the steps -----------------------------------------------------------------------------------
 
 
-def _config(options: Options) -> dict[str, Any]:
+def _config(options: Options, learning: tuned.Tuned) -> dict[str, Any]:
+    over = {} if learning.run is None else {"tuned": {"run": learning.run, **learning.as_json()}}
     return {
-        "trainer": dict(conf.settings.TRAINER_CONFIG),
+        **over,
+        "trainer": learning.config(),
         "seed": options.seed,
         "threads": options.threads,
         "shopper_vector": "fold_in",
     }
 
 
-def _data_gates(material: Material) -> list[Gate]:
+def _data_gates(material: Material, config: Mapping[str, Any]) -> list[Gate]:
     found = material.quality
     return [
         *gates.minimum_data(found.kept, found.shoppers_with_two, gates.limits()),
-        *gates.memory(_needed_mb(material), conf.settings.TRAIN_MEMORY_MB),
+        *gates.memory(_needed_mb(material, config), conf.settings.TRAIN_MEMORY_MB),
     ]
 
 
-def _needed_mb(material: Material) -> float | None:
-    trainer = registry.get(conf.settings.TRAINER)(conf.settings.TRAINER_CONFIG)
+def _needed_mb(material: Material, config: Mapping[str, Any]) -> float | None:
+    trainer = registry.get(conf.settings.TRAINER)(config)
     return trainer.memory_mb(material.whole) if isinstance(trainer, Estimating) else None
 
 
@@ -259,6 +288,6 @@ def preview(site: int = 1, *, progress: Progress | None = None) -> Preview:
     material = gather(site, progress=progress)
     return Preview(
         dataset=material.as_json(),
-        gates=_data_gates(material),
+        gates=_data_gates(material, tuned.in_force(site).config()),
         lines=material.quality.lines(),
     )

@@ -6,13 +6,14 @@ RECO_TRAINER = "reco_plugin.testing.quick.QuickTrainer"
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse.linalg import svds
 
 from reco_plugin.exceptions import NotEnoughData
 from reco_plugin.trainers.base import Learnt, Progress
+from reco_plugin.trainers.spaces import Space, Whole
 from reco_plugin.types import Dataset
 
 
@@ -23,6 +24,7 @@ class QuickTrainer:
     """
 
     name = "quick"
+    space: ClassVar[Space] = {"dimensions": Whole(low=1, high=32, log=True)}
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         given = dict(config or {})

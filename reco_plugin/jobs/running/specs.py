@@ -219,6 +219,15 @@ _SPECS = (
         needs=("train",),
     ),
     JobSpec(
+        name="drift",
+        title=gettext_lazy("Watch for drift"),
+        every=DAY,
+        soft_limit=HOUR,
+        work=_lazily("drift"),
+        needs=("train",),
+        after=("evaluate",),
+    ),
+    JobSpec(
         name="compare",
         title=gettext_lazy("Compare the recommenders"),
         every=0,  # it costs as much as several trainings: only when asked for, or by RECO_INTERVALS

@@ -13,9 +13,10 @@ from django.db import DatabaseError
 
 from reco_plugin import backends, conf
 from reco_plugin.exceptions import RecoError
+from reco_plugin.jobs import decisions, publish, runs
 from reco_plugin.jobs import prune as pruning
-from reco_plugin.jobs import publish, runs
-from reco_plugin.models import RUN_KINDS, ActiveRun, Run
+from reco_plugin.jobs.running.execute import execute, request
+from reco_plugin.models import RUN_KINDS, ActiveRun, Run, RunStatus
 
 
 class Command(BaseCommand):
@@ -35,13 +36,19 @@ class Command(BaseCommand):
         compare = actions.add_parser("compare", help="two runs beside each other")
         compare.add_argument("run", type=int, help="the number of one")
         compare.add_argument("other", type=int, help="and of the other")
-        activate = actions.add_parser("activate", help="make a published run live")
+        activate = actions.add_parser(
+            "activate", help="make a published run live, or one that a gate rejected (--because)"
+        )
         activate.add_argument("run", type=int, help="its number")
         rollback = actions.add_parser("rollback", help="make the run before the live one live")
         rollback.add_argument("kind", choices=RUN_KINDS, help="of which kind")
         prune = actions.add_parser("prune", help="let go of old runs' vectors and files")
         prune.add_argument("--kind", choices=RUN_KINDS, help="only this kind")
         prune.add_argument("--keep", type=int, help="published runs to keep (RECO_KEEP_RUNS)")
+        for action in (activate, rollback):
+            action.add_argument(
+                "--because", default="", metavar="WORDS", help="why; kept with the run"
+            )
         for action in (activate, rollback, prune):
             action.add_argument("--dry-run", action="store_true", help="say what would be done")
         for action in (
@@ -99,8 +106,28 @@ class Command(BaseCommand):
         if options["dry_run"]:
             self.stdout.write(f"Would make run {run.pk} ({run.kind}, {run.status}) live.")
             return
+        if run.status == RunStatus.REJECTED:
+            self._overrule(run, options["because"])
+            return
         publish.activate(run)
+        decisions.decide(run, decisions.ACTIVATED, by=decisions.operator(), why=options["because"])
         self.stdout.write(f"Run {run.pk} is the live {run.kind} run.")
+
+    def _overrule(self, run: Run, because: str) -> None:
+        if not because:
+            raise CommandError(
+                f"Run {run.pk} was rejected by {', '.join(decisions.failed(run))}. To make it live all the "
+                "same, say why: --because WORDS."
+            )
+        decisions.overrule(run, by=decisions.operator(), why=because)
+        execution = execute("train", run.site)
+        if execution.skipped:
+            request("train", run.site)
+            self.stdout.write(f"Run {run.pk} goes live as soon as the job train is free.")
+        elif execution.error:
+            raise CommandError(execution.error)
+        else:
+            self.stdout.write(f"Run {run.pk} is the live {run.kind} run, against its gates.")
 
     def _rollback(self, site: int, options: dict[str, Any]) -> None:
         kind = options["kind"]
@@ -112,6 +139,9 @@ class Command(BaseCommand):
             )
             return
         active = publish.rollback(site, kind)
+        decisions.decide(
+            active.run, decisions.ROLLED_BACK, by=decisions.operator(), why=options["because"]
+        )
         self.stdout.write(f"Run {active.run_id} is the live {kind} run again.")
 
     def _prune(self, site: int, options: dict[str, Any]) -> None:
