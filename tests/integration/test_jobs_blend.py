@@ -19,16 +19,18 @@ from reco_plugin import conf
 from reco_plugin.admin import blend_facts
 from reco_plugin.jobs import blend as job
 from reco_plugin.jobs import blend_material
+from reco_plugin.jobs.behaviour import behaviour
 from reco_plugin.jobs.blend import blend
 from reco_plugin.jobs.blend_trial import Then
+from reco_plugin.jobs.popular import popular
 from reco_plugin.jobs.publish import active_run, rollback
 from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.sync_items import sync_items
-from reco_plugin.models import Interaction, Item, RankedList, Related, Run, RunStatus
+from reco_plugin.models import ActiveRun, Interaction, Item, RankedList, Related, Run, RunStatus
 from reco_plugin.pipeline import Reader
 from reco_plugin.ranking import served
 from reco_plugin.retrieval.base import Blended
-from reco_plugin.serving import pointers, recommend
+from reco_plugin.serving import plan, pointers, recommend
 from reco_plugin.serving.keys import key_of
 from reco_plugin.testing.wholeness import half_published, left_undone
 from reco_plugin.types import EventKind, Rung, Shopper
@@ -246,3 +248,31 @@ def test_what_it_is_worth_that_something_is_taken(shop, settings):
         found = blend_material.gather(1).worth.toarray()[0]
         told[objective] = [round(float(found[row[shop[at].pk]]), 3) for at in (0, 1)]
     assert told == {"": [5, 1], "price": [25, 1], "margin": [5, 0.01]}
+
+
+def test_a_page_reads_no_more_often_than_without(shop, learnt):
+    habits(shop)
+    for count in (popular, behaviour):
+        count()
+    someone = Shopper(id=uuid.UUID(int=3))
+
+    def reads() -> list[str]:
+        pointers.forget()
+        with CaptureQueriesContext(connection) as queries:
+            page = plan(None, ["personal", "popular"], shopper=someone, record=False)
+        assert page["personal"].rung is Rung.PERSONAL, page["personal"].notes
+        return [query["sql"] for query in queries]
+
+    blend()
+    with_it = reads()
+    ActiveRun.objects.filter(kind="blend").delete()
+    Interaction.objects.bulk_create(
+        event(shop[at], who.id, kind=EventKind.PURCHASE, occurred_at=at_)
+        for who in (someone, *(Shopper(id=uuid.UUID(int=900 + n)) for n in range(4)))
+        for at, at_ in (
+            (0, timezone.now() - dt.timedelta(days=60)),
+            (1, timezone.now() - dt.timedelta(days=40)),
+        )
+    )
+    behaviour()
+    assert len(with_it) <= len(reads())
