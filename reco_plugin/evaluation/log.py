@@ -27,8 +27,8 @@ class Log:
     """Events left out, by reason."""
     ties: float = 0.0
     """Share of events at the same moment as another of the same shopper, outside a common basket."""
-    gone: int = 0
-    """Items with events that cannot be bought any more."""
+    gone: int | None = None
+    """Items with events that cannot be bought any more; None where the log does not say."""
 
 
 def ties(past: Histories) -> float:

@@ -87,7 +87,7 @@ def _gone(log: Log) -> list[str]:
 
 def _stale(log: Log) -> list[str]:
     past = log.past
-    if log.gone or past.at is None or past.at.max() - past.at.min() < 60 * DAY:
+    if log.gone is not None or past.at is None or past.at.max() - past.at.min() < 60 * DAY:
         return []
     newest = past.at > past.at.max() - STALE * (past.at.max() - past.at.min())
     sold = np.bincount(past.items[newest], minlength=past.n_items) > 0

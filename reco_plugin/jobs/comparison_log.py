@@ -193,7 +193,7 @@ def _restricted(
     reasons = {
         "cannot be bought any more": ~shop.eligible[wanted.col],
         "first sold after the cut": later[wanted.col],
-        "turned down before": _among(refused, wanted.row, wanted.col),
+        "turned down, or on a visit bought lately": _among(refused, wanted.row, wanted.col),
         "of another part of the catalogue": ~eligible[wanted.col],
     }
     kept = np.ones(len(wanted.col), dtype=np.bool_)

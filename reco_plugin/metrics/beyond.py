@@ -22,7 +22,7 @@ MIX = 0.01
 
 
 def novelty(ranked: Rows, seen: sparse.csr_matrix) -> Figures:
-    """Share of the list that is new to the shopper; `seen` is a CSR (n, n_items)."""
+    """Share of the list that is new to the shopper (Herlocker et al. 2004); `seen` is a CSR (n, n_items)."""
     filled = ranked >= 0
     return _mean(filled & ~contains(seen, ranked), filled)
 
@@ -38,7 +38,8 @@ def self_information(ranked: Rows, shoppers_of: npt.NDArray[Any], n_shoppers: in
 
 
 def serendipity(ranked: Rows, holdout: sparse.csr_matrix, expected: Rows) -> Figures:
-    """Share of the list that was wanted and is not in `expected` (n, any): what anybody would have shown."""
+    """Share of the list that was wanted and is not in `expected` (n, any): what anybody would have shown
+    (Ge et al. 2010)."""
     filled = ranked >= 0
     if len(expected) != len(ranked):
         raise ValueError(f"There are {len(ranked)} lists and {len(expected)} expected ones.")
@@ -47,7 +48,8 @@ def serendipity(ranked: Rows, holdout: sparse.csr_matrix, expected: Rows) -> Fig
 
 
 def diversity(ranked: Rows, features: sparse.csr_matrix) -> Figures:
-    """1 - the mean cosine of two items of the list, by their features (n_items, f); lists under two are NaN.
+    """1 - the mean cosine of two items of the list, by their features (n_items, f); lists under two are NaN
+    (Ziegler et al. 2005).
 
     By the length of the sum of unit vectors: no pair is formed.
     """

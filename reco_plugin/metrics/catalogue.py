@@ -17,12 +17,12 @@ def item_counts(
 
 
 def coverage(ranked: npt.NDArray[np.integer[Any]], n_items: int, k: int | None = None) -> float:
-    """Share of the catalogue that is in at least one list, 0..1."""
+    """Share of the catalogue that is in at least one list, 0..1 (Ge et al. 2010)."""
     return float((item_counts(ranked, n_items, k) > 0).mean()) if n_items else 0.0
 
 
 def gini(ranked: npt.NDArray[np.integer[Any]], n_items: int, k: int | None = None) -> float:
-    """How unevenly the places go to the items of the catalogue: 0 all alike, near 1 all to one."""
+    """How unevenly the places go to the items of the catalogue: 0 all alike, near 1 all to one (Gini 1912)."""
     counts = np.sort(item_counts(ranked, n_items, k)).astype(np.float64)
     if not counts.sum():
         return 0.0

@@ -32,19 +32,19 @@ def hits(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> npt.
 
 
 def recall_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
-    """Hits in the first `k` places (all, by default) over the items in the hold-out."""
+    """Hits in the first `k` places (all, by default) over the items in the hold-out (Cleverdon et al. 1966)."""
     found, wanted = _judge(ranked, holdout, k)
     return np.asarray(found.sum(axis=1) / wanted, dtype=np.float64)
 
 
 def precision_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
-    """Hits in the first `k` places over `k`; an empty place is a miss."""
+    """Hits in the first `k` places over `k`; an empty place is a miss (Cleverdon et al. 1966)."""
     found, _ = _judge(ranked, holdout, k)
     return np.asarray(found.sum(axis=1) / found.shape[1], dtype=np.float64)
 
 
 def f1_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
-    """Harmonic mean of precision and recall, 0 without a hit."""
+    """Harmonic mean of precision and recall, 0 without a hit (van Rijsbergen 1979)."""
     found, wanted = _judge(ranked, holdout, k)
     return np.asarray(2 * found.sum(axis=1) / (found.shape[1] + wanted), dtype=np.float64)
 
@@ -52,7 +52,8 @@ def f1_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> F
 def accuracy_at_k(
     ranked: Rows, holdout: sparse.csr_matrix, n_candidates: int, k: int | None = None
 ) -> Figures:
-    """Share of the `n_candidates` items that were rightly shown or rightly not shown.
+    """Share of the `n_candidates` items that were rightly shown or rightly not shown: (TP + TN) / all
+    (Herlocker et al. 2004).
 
     Close to 1 for anything in a large catalogue: asked for, but not a figure to decide by.
     """
@@ -63,7 +64,8 @@ def accuracy_at_k(
 
 
 def average_precision(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
-    """Mean, over what is in the hold-out, of the precision at the place of each hit; `.mean()` is MAP@k.
+    """Mean, over what is in the hold-out, of the precision at the place of each hit; `.mean()` is MAP@k
+    (Buckley & Voorhees 2000).
 
     Divided by min(items in the hold-out, k), so that a perfect list has 1.
     """
@@ -83,12 +85,12 @@ def ndcg_at_k(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) ->
 
 
 def hit_rate(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
-    """1 where any of the first `k` places is a hit, else 0."""
+    """1 where any of the first `k` places is a hit, else 0 (Deshpande & Karypis 2004)."""
     return np.asarray(hits(ranked, holdout, k).any(axis=1), dtype=np.float64)
 
 
 def mrr(ranked: Rows, holdout: sparse.csr_matrix, k: int | None = None) -> Figures:
-    """1 / place of the first hit within `k`, 0 without one."""
+    """1 / place of the first hit within `k`, 0 without one (Voorhees 1999)."""
     found = hits(ranked, holdout, k)
     return np.where(found.any(axis=1), 1.0 / (found.argmax(axis=1) + 1.0), 0.0)
 

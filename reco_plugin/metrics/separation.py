@@ -20,7 +20,7 @@ def auc(
     """float64 (n,): the share of (wanted, other) pairs in the right order, a tie counting half.
 
     `scores` is (n, m), `wanted` a CSR (n, m); items `barred` (n, m) are in no pair. NaN for a row without a
-    pair (nothing wanted, or nothing else). 0.5 is chance. Raises ValueError for unlike shapes.
+    pair (nothing wanted, or nothing else). 0.5 is chance (Hanley & McNeil 1982). Raises ValueError for unlike shapes.
     """
     if scores.shape != wanted.shape:
         raise ValueError(f"The scores are {scores.shape}, what was wanted is {wanted.shape}.")

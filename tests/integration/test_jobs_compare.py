@@ -232,6 +232,15 @@ def test_a_dry_run_says_what_can_be_measured_and_why_not(catalogue):
     assert ended.value.code == 3
 
 
+def test_future_dates_are_left_out_and_said(catalogue):
+    people = history(catalogue)
+    late = clock.now() + dt.timedelta(days=400)
+    event(catalogue[0], people[0], occurred_at=late).save()
+    told = next(one for one in compare.preview(1) if one["protocol"] == "time")
+    assert told["can"]
+    assert any("1 in the future" in line for line in told["words"])
+
+
 def test_an_empty_log_ends_with_three(catalogue):
     with pytest.raises(SystemExit) as ended:
         call_command("reco_compare", "--models", "popularity", stdout=StringIO())

@@ -308,3 +308,10 @@ def test_a_chart_is_escaped_and_says_its_figures():
     assert "&lt;i&gt; 0.5" in chart.svg
     assert "reco-bar-live" in chart.svg
     assert drawing.BarChart(name="b", title="", bars=(), words=telling.number).svg == ""
+
+
+def test_events_all_at_one_moment_leave_nobody_to_ask():
+    told = log([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2], at=np.full(6, 7))
+    fold = protocols(0)["time"].cut(told.past)
+    assert len(fold.requests) == 0
+    assert "after the cut no shopper" in statements.empty(protocols(0)["time"])
