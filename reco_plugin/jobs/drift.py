@@ -10,7 +10,7 @@ figures are kept with the run: `Run.metrics["drift"]`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,8 @@ def look(run: Run, work: Work | None = None) -> dict[str, Any]:
         "weeks": [week.as_json() for week in weeks(run.metrics.get("since", []), trained)],
     }
     if sides.enough:
-        told |= {"shifts": [one.as_json() for one in shifts(sides, run.site)], **unmet(log, sides)}
+        found = shifts(sides, *_facts(log, run.site))
+        told |= {"shifts": [one.as_json() for one in found], **unmet(log, sides)}
     return {**told, **suggestion(run, told, at)}
 
 
@@ -114,9 +115,11 @@ def _sides(log: EventLog, until: dt.datetime, since: dt.datetime) -> Sides:
 # --- distributions -------------------------------------------------------------------------------
 
 
-def shifts(sides: Sides, site: int) -> Iterator[Shift]:
-    """Of every distribution of WORDS."""
-    prices, categories = _facts(sides.then, site)
+def shifts(
+    sides: Sides, prices: npt.NDArray[np.float64], categories: Sequence[str]
+) -> Iterator[Shift]:
+    """Of every distribution of WORDS. `prices` (NaN where not known) and `categories` ('' for none) are of
+    every item of the log."""
     kinds = [kind.ga4 for kind in EventKind]
     yield _shift("kinds", sides, lambda log: log.kind.astype(np.int64) - 1, kinds)
     names, of_item = _common(categories, sides.then)
@@ -138,7 +141,7 @@ def _counts(cells: npt.NDArray[np.int64], size: int) -> Counts:
 
 
 def _facts(log: EventLog, site: int) -> tuple[npt.NDArray[np.float64], list[str]]:
-    """Price (NaN where not known) and first category ('' for none) of every item of the log."""
+    """Price and first category of every item of the log."""
     prices, categories = np.full(len(log.items), np.nan), [""] * len(log.items)
     rows = Item.objects.using(conf.settings.DATABASE).filter(site=site)
     for key, price, paths in rows.values_list("pk", "price", "categories").iterator(10_000):
@@ -149,7 +152,7 @@ def _facts(log: EventLog, site: int) -> tuple[npt.NDArray[np.float64], list[str]
     return prices, categories
 
 
-def _common(categories: list[str], log: EventLog) -> tuple[list[str], npt.NDArray[np.int64]]:
+def _common(categories: Sequence[str], log: EventLog) -> tuple[list[str], npt.NDArray[np.int64]]:
     """The most frequent categories and 'others', and the cell of each item."""
     names, of_item = np.unique(np.asarray(categories, dtype=np.str_), return_inverse=True)
     counts = np.bincount(of_item[log.item], minlength=len(names))
