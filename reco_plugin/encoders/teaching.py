@@ -15,7 +15,7 @@ from reco_plugin.children.voice import Voice
 from reco_plugin.encoders import packing, registry
 from reco_plugin.encoders.judging import Judge
 from reco_plugin.encoders.packing import Lesson
-from reco_plugin.encoders.registry import Kind, Way
+from reco_plugin.encoders.registry import Kind, Learnt, Way
 from reco_plugin.encoders.weights import Weights, load, save
 from reco_plugin.exceptions import NotEnoughData
 from reco_plugin.types import Floats
@@ -62,6 +62,9 @@ class Task:
 def train(folder: Path, job: dict[str, Any], voice: Voice) -> dict[str, Any]:
     """Do a `Task`; JSON-able words on what it left, and its figures where it was taught.
 
+    Where nothing is live yet and what was taught finds no better than weights it was given to start from,
+    these are left ('stays'): a shop with a good network has it, however little it can be taught.
+
     Raises NotEnoughData where there is nothing to teach and nothing to start from.
     """
     task = Task(**job["task"])
@@ -79,9 +82,21 @@ def train(folder: Path, job: dict[str, Any], voice: Voice) -> dict[str, Any]:
         checkpoint=path / CHECKPOINT,
     )
     found = kind.fine_tune(lesson, task.config, start, way, voice.progress)
+    if start is not None and not task.live and _is_no_better(found):
+        notes = [
+            words,
+            *found.notes,
+            "What was taught finds no better: the start is taken as it is.",
+        ]
+        told = _left(kind, task, lesson, start, notes)
+        return {**told, "metrics": dict(found.metrics), "stays": True}
     told = _left(kind, task, lesson, found.weights, [words, *found.notes])
     judged = _judged(kind, task, lesson, found.held)
     return {**told, "metrics": dict(found.metrics), "judged": judged}
+
+
+def _is_no_better(found: Learnt) -> bool:
+    return found.metrics["score"] <= found.metrics["start score"]
 
 
 def _start(kind: Kind, task: Task) -> tuple[Weights | None, str]:

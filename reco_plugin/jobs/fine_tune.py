@@ -249,6 +249,12 @@ def better(told: Mapping[str, Any]) -> Gate:
     from: the score is the mean of precision@10 of the first attribute and of all (`judging.Judge`)."""
     judged, metrics = told.get("judged", {}), told.get("metrics", {})
     name = "retrieval"
+    if told.get("stays"):
+        words = (
+            f"what was taught finds no better ({metrics['score']:.4f}) than what it started from "
+            f"({metrics['start score']:.4f}), which is taken as it is"
+        )
+        return Gate(name=name, passed=None, words=words)
     if not judged:
         words = "not measured: it is what it started from, nothing was taught"
         return Gate(name=name, passed=None, words=words)

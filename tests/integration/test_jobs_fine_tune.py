@@ -108,6 +108,20 @@ def test_one_that_is_no_better_is_rejected_with_the_figures(shop, settings, tmp_
     assert files(tmp_path)[0].startswith("encoder-")
 
 
+def test_a_good_start_is_taken_as_it_is_where_nothing_better_was_taught(shop, settings):
+    begun = fakeencoder.weights(3)
+    settings.RECO_ENCODER_WEIGHTS = str(artefacts.folder() / "start.npz")
+    save(settings.RECO_ENCODER_WEIGHTS, begun)
+    settings.RECO_ENCODER_CONFIG = {"start": 0.6}
+    assert done("fine_tune").report["status"] == "published"
+    run = live()
+    assert run.dataset["fingerprint"] == begun.fingerprint
+    assert "(0.5000)" in run.gates[0]["words"]
+    assert "taken as it is" in run.gates[0]["words"]
+    assert teach()["status"] == "rejected", "from now on it must be better than what is live"
+    assert live() == run
+
+
 def test_a_later_one_must_be_better_than_what_is_live(shop, settings, monkeypatch):
     shop.encoder(fakeencoder.weights(blind=True))
     worse = live()
