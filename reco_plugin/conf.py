@@ -158,7 +158,12 @@ class Settings:
     GUARD_TOLERANCE = Setting(
         float,
         0.1,
-        "Share by which a new run may fall short of the live one's coverage, top share and slices.",
+        "Share of the live run's NDCG@10 by which a new run may fall short for new shoppers or in the long tail.",
+    )
+    BREADTH_TOLERANCE = Setting(
+        float,
+        0.25,
+        "Share by which a new run's lists may be narrower than the live one's: coverage, top share.",
     )
     POPULAR_DAYS = Setting(int, 30, "Days that count for 'popular'.")
     BEHAVIOUR_DAYS = Setting(

@@ -230,13 +230,13 @@ def _quality(figure: Compared, beside: Beside) -> Gate:
 
 
 def _coverage(figure: Compared, beside: Beside) -> Gate:
-    tolerance = conf.settings.GUARD_TOLERANCE
+    tolerance = conf.settings.BREADTH_TOLERANCE
     least = (1 - tolerance) * figure.theirs
     return Gate(
         name="live_coverage",
         passed=figure.ours >= least,
         words=f"those lists hold {figure.ours:.1%} of the products, beside {figure.theirs:.1%} by run "
-        f"{beside.run} (at least {least:.1%}, RECO_GUARD_TOLERANCE)",
+        f"{beside.run} (at least {least:.1%}, RECO_BREADTH_TOLERANCE)",
         value=figure.ours,
         limit=least,
     )
@@ -244,13 +244,13 @@ def _coverage(figure: Compared, beside: Beside) -> Gate:
 
 def _top_share(figure: Compared, beside: Beside) -> Gate:
     """Shares near 1 have little room above them: what counts is the share of lists without the product."""
-    tolerance = conf.settings.GUARD_TOLERANCE
+    tolerance = conf.settings.BREADTH_TOLERANCE
     most = figure.theirs + tolerance * (1 - figure.theirs)
     return Gate(
         name="live_top_share",
         passed=figure.ours <= most,
         words=f"the most frequent product is in {figure.ours:.1%} of those lists, beside "
-        f"{figure.theirs:.1%} by run {beside.run} (at most {most:.1%}, RECO_GUARD_TOLERANCE)",
+        f"{figure.theirs:.1%} by run {beside.run} (at most {most:.1%}, RECO_BREADTH_TOLERANCE)",
         value=figure.ours,
         limit=most,
     )
