@@ -30,6 +30,7 @@ from reco_plugin.retrieval.base import (
     Query,
     Related,
 )
+from reco_plugin.retrieval.blended import OF
 from reco_plugin.retrieval.personal import Personal
 from reco_plugin.stores.base import Scored
 from reco_plugin.trainers.related import RelatedLists
@@ -65,6 +66,8 @@ class Then:
         return ()
 
     def _related(self, lookup: Related) -> Sequence[Scored]:
+        if lookup.of == OF:
+            return self._of_blend(lookup)
         lists = self.behaviour.get(lookup.relation)
         if lists is None:
             return ()
@@ -73,6 +76,11 @@ class Then:
             return ()
         part = slice(int(lists.starts[at]), int(lists.starts[at + 1]))
         return _scored(lists.items[part].tolist(), lists.scores[part].tolist())
+
+    def _of_blend(self, lookup: Related) -> Sequence[Scored]:
+        item: Any = lookup.key
+        heard = self.blend.packed.heard(item, self.blend.prior) if self.blend else None
+        return _scored(heard.keys, heard.prior) if heard is not None else ()
 
     def _near(self, trial: Trial, lookup: Nearest | Neighbours) -> Sequence[Scored]:
         learnt = trial.learnt

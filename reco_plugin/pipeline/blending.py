@@ -12,11 +12,12 @@ from reco_plugin.pipeline.lists import Row
 from reco_plugin.ranking import stored
 from reco_plugin.ranking.votes import NOBODY, Heard, Recipe, owed_to, ranked, votes
 from reco_plugin.retrieval.base import Blended, Lookup, Ranked, Related
+from reco_plugin.retrieval.blended import OF
 from reco_plugin.stores import keys as shop_keys
 from reco_plugin.stores.base import Scored
 from reco_plugin.types import Key, id_map
 
-KIND = "blend"
+KIND = OF
 VOTES = "votes"
 """The fact of a row that holds what each member thinks of each entry; see `ranking.stored`."""
 FOR_ALL = Ranked(segment="", of=KIND)

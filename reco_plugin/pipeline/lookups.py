@@ -291,7 +291,7 @@ class Reader:
         if isinstance(lookup, Neighbours):
             row = self._near.get((lookup.of, lookup.key))
             return self._entries(row)[: lookup.k] if row is not None else ()
-        row = self._rows.pop(lookup, None)
+        row = self._rows.get(lookup)
         if row is not None:
             self._known[lookup] = self._entries(row)
         return self._known.get(lookup, ())

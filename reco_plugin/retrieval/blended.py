@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reco_plugin.retrieval.base import Answers, Blended, Query
+from reco_plugin.retrieval.base import Answers, Blended, Query, Related
 from reco_plugin.retrieval.events import WANTED, turned_down
 from reco_plugin.stores.base import PastEvent
 from reco_plugin.types import Candidate, EventKind, Key, Rung
 
+OF = "blend"
+"""The kind of run, and the relation of its lists."""
 WHY = {EventKind.PURCHASE: "because_bought"}
 OTHERWISE = "because_viewed"
 FOR_ALL = "popular"
@@ -39,6 +41,12 @@ def lookup(query: Query) -> Blended | None:
     if not events:
         return None
     return Blended(keys=tuple(event.key for event in events), steps=steps(events), k=query.k)
+
+
+def newest(query: Query) -> Related | None:
+    """What the blend knows of the product touched last; None where there is nothing to ask."""
+    events = told(query)
+    return Related(relation=OF, key=events[0].key, of=OF) if events else None
 
 
 def found(query: Query, answers: Answers, *, source: str, rung: Rung) -> list[Candidate]:

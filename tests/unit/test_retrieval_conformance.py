@@ -5,7 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from reco_plugin.retrieval import KINDS, SOURCES, Answers, Lookup, Personal, Query, Related
+from reco_plugin.retrieval import (
+    KINDS,
+    SOURCES,
+    Answers,
+    Lookup,
+    Neighbours,
+    Personal,
+    Query,
+    Related,
+)
 from reco_plugin.retrieval.base import Blended
 from reco_plugin.stores.base import PastEvent, Scored
 from reco_plugin.testing.sources import NOW, SourceConformance
@@ -55,8 +64,26 @@ def test_a_blend_is_asked_for_the_newest_products_basket_by_basket() -> None:
     ]
     query = Query(events=tuple(events), blends=4, k=7)
     asked = Blended(keys=(1, 2, 3, 4), steps=(0, 1, 1, 2), k=7)
-    assert Personal().lookups(query)[0] == asked
-    assert not any(isinstance(one, Related) for one in Personal().lookups(query))
-    told = {asked: [Scored(key=7, score=2.0, beside=2), Scored(key=8, score=1.0)]}
+    newest = Related(relation="blend", key=1, of="blend")
+    assert Personal().lookups(query)[:2] == (asked, newest)
+    assert not any(isinstance(one, Related) for one in Personal().lookups(query)[2:])
+    told = {
+        asked: [Scored(key=7, score=2.0, beside=2), Scored(key=8, score=1.0)],
+        newest: [Scored(key=8, score=0.0)],
+    }
     found = Personal().candidates(query, told)
     assert [(one.key, one.reason) for one in found] == [(7, "because_bought:2"), (8, "popular")]
+
+
+def test_what_is_like_a_product_that_the_blend_does_not_know_has_first_places() -> None:
+    event = PastEvent(key=1, kind=EventKind.VIEW_ITEM, occurred_at=NOW, vector=None)
+    query = Query(events=(event, replace(event, key=2)), blends=4, k=20)
+    asked, newest, *_ = Personal().lookups(query)
+    listed = [Scored(key=100 + at, score=9.0 - at, beside=2) for at in range(12)]
+    like = [Scored(key=50, score=0.9), Scored(key=51, score=0.8)]
+    told = {asked: listed, newest: (), Neighbours(key=1, k=20): like}
+    found = [one.key for one in Personal().candidates(query, told)]
+    assert 50 in found[:6]
+    assert found[0] == 100
+    known = {**told, newest: [Scored(key=100, score=0.0)]}
+    assert 50 not in [one.key for one in Personal().candidates(query, known)][:6]
