@@ -107,6 +107,8 @@ class _Floor:
     def __call__(self, case: Case) -> list[Any]:
         fixed: Mapping[str, Any] = self._question.lists
         out = {case.product, *case.cart}
+        if case.product in self._question.beside:
+            return list(self._question.beside[case.product])[:K]
         if self._question.floor in fixed:
             return [key for key in fixed[self._question.floor] if key not in out][:K]
         if case.shopper is not None:

@@ -1,11 +1,10 @@
 """What each kind is asked, and what it should have said: one `Question` per row of the table.
 
-Every floor is a plain list that the kind itself might show. So what trends is asked about what rises, and beside
-what sold most on the last day: what sells is what is popular, and no kind that shows what is rising answers that.
-What is rarely shown is asked about what was rarely sold lately, beside any of the same. Two rows are more than
-that: a product that nobody has met is asked what its first buyers also bought, beside what is popular, which no
-likeness of titles comes near where baskets are a wholesaler's; the row beside it, of products that are known, tells
-what is left to gain.
+Every floor is a plain list that the kind itself might show. So what trends is asked about what rises, beside the
+plain growth of its own definition: what sells is what is popular, and no kind that shows what is rising answers
+that. What is rarely shown is asked about what was rarely sold lately, beside any of the same. And a product that
+nobody has met is held against those whose titles share its words: those who buy a new product first buy much of
+everything, and most of all what is popular, which is like nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import numpy as np
 
 from benchmarks.kinds.figures import RISEN, risen
 from benchmarks.kinds.shop import Orders, Shop
+from benchmarks.kinds.titles import ALIKE, alike
 from reco_plugin.trainers.tail import in_tail
 from reco_plugin.types import Shopper
 
@@ -51,6 +51,8 @@ class Question:
     lists: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """Floors that are the same for everyone."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    """A floor that each product has of its own."""
     facet: str = ""
     """'category' or 'brand': names are asked for, not products."""
     note: str = ""
@@ -125,7 +127,7 @@ class Asking:
 
     def long_tail(self) -> Question:
         """Of what lately sold, all but the fewest products that most sales are of, as the kind itself has it."""
-        sold = _counted(_baskets(self.past, self.past.at >= self.shop.split - MONTH))
+        sold = _bought(self.past, self.past.at >= self.shop.split - MONTH)
         keys = np.array(sorted(sold))
         tail = keys[in_tail(np.array([sold[key] for key in keys.tolist()], np.float32))].tolist()
         drawn = self.random("tail").permutation(tail).tolist()
@@ -264,17 +266,25 @@ class Asking:
     def rising(self) -> Question:
         """What is popular is bought by more; what rises is what a trend is asked about."""
         wanted = self._of_the_week()
-        lately = _baskets(self.past, self.past.at >= self.shop.split - RECENT)
-        more = risen(_counted(wanted), _counted(lately))
-        last = _counted(_baskets(self.past, self.past.at >= self.past.at.max() - DAY))
+        lately = _bought(self.past, self.past.at >= self.shop.split - RECENT)
+        more = risen(_counted(wanted), lately)
         return Question(
             kind="trending",
             asked="of the week after, products with twice their share of the four weeks before",
             cases=[Case(wanted=frozenset(keys & more)) for keys in wanted if keys & more],
-            floor="most bought on the last day",
-            lists={"most bought on the last day": [key for key, _ in last.most_common()]},
+            floor="plain growth of the last day",
+            lists={"plain growth of the last day": self._grown()},
             note=f"{len(more)} products rose, each bought by {RISEN} shoppers or more",
         )
+
+    def _grown(self) -> list[int]:
+        """By the buyers of the last 24 hours, less those that a day of the 72 hours before had."""
+        since = self.past.at.max() - DAY
+        before = (self.past.at < since) & (self.past.at >= since - 3 * DAY)
+        grown = {key: float(n) for key, n in _bought(self.past, self.past.at >= since).items()}
+        for key, count in _bought(self.past, before).items():
+            grown[key] = grown.get(key, 0.0) - count / 3
+        return sorted(grown, key=lambda key: -grown[key])
 
     def _of_the_week(self) -> list[set[int]]:
         return _baskets(self.after, self.after.at < self.shop.split + WEEK)
@@ -303,11 +313,14 @@ class Asking:
             rest = frozenset(bought) - fresh
             if new and rest:
                 cases.append(Case(product=int(rng.choice(new)), wanted=rest))
+        asked = self.some(cases, "newborn")
         return Question(
             kind="similar",
             asked="to a product saved a tick ago: what its first buyers also bought",
-            cases=self.some(cases, "newborn"),
-            note=f"cold start; {len(fresh)} new products",
+            cases=asked,
+            floor=ALIKE,
+            beside=alike({case.product for case in asked if case.product}, self.shop.titles()),
+            note=f"cold start; {len(fresh)} new products, {len({one.product for one in asked})} asked about",
         )
 
     def new_visitors(self) -> Question:
@@ -371,6 +384,11 @@ def _baskets(orders: Orders, chosen: Any) -> list[set[int]]:
         if key >= 0:
             found.setdefault(name or invoice, set()).add(key)
     return list(found.values())
+
+
+def _bought(orders: Orders, chosen: Any) -> Counter[int]:
+    """Distinct buyers of each product, of the chosen lines."""
+    return _counted(_baskets(orders, chosen))
 
 
 def _counted(baskets: Iterable[set[int]]) -> Counter[int]:

@@ -26,7 +26,12 @@ from reco_plugin.jobs.running.specs import specs
 from reco_plugin.models import Outcome
 from reco_plugin.types import EventKind, EventSource, Shopper
 
-LEFT_OUT = frozenset({"sync_orders", "evaluate", "rollup", "sweep", "prune"})
+LEFT_OUT = frozenset(
+    {
+        *("sync_orders", "evaluate", "compare", "tune", "drift", "catalogue_map", "suggest"),
+        *("rollup", "sweep", "prune"),
+    }
+)
 """Jobs that make nothing of what is served; the orders are imported whole before."""
 
 
@@ -86,6 +91,10 @@ class Shop:
     @property
     def products(self) -> int:
         return len(self.keys)
+
+    def titles(self) -> dict[int, str]:
+        """Of all products there are now."""
+        return dict(Product.objects.values_list("pk", "title"))
 
 
 def build(log: OrderLog, cut: Cut, tick: Callable[[str], object]) -> Shop:

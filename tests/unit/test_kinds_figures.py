@@ -92,3 +92,14 @@ def test_what_rose_has_doubled_its_share_and_been_bought_by_some(figures):
     before = Counter({"usual": 80, "risen": 12, "few": 1})
     assert figures.risen(now, before) == {"risen", "new"}
     assert figures.risen(Counter(), before) == frozenset()
+
+
+def test_titles_that_share_rare_words_are_most_alike(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.kinds.titles import alike
+
+    titles = {1: "red mug", 2: "blue mug", 3: "red retrospot bag", 4: "retrospot bunting", 5: "42"}
+    titles |= {6: "red retrospot bunting", 7: "red retrospot tin"}
+    found = alike({6, 7}, titles)
+    assert found[6][0] == 4
+    assert set(found[6]) == {1, 2, 3, 4, 5}
