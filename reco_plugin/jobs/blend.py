@@ -92,7 +92,7 @@ def _config(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "seed": options["seed"],
         "threads": conf.settings.TRAIN_THREADS,
-        "newest": min(settings.newest, conf.settings.HISTORY),
+        "newest": min(settings.newest, conf.settings.HISTORY),  # no more are read for a page
         "best": settings.best,
         "fewest": conf.settings.MIN_PAIR_SHOPPERS,
         "objective": conf.settings.OBJECTIVE,

@@ -44,9 +44,9 @@ OPENLY = frozenset({"content"})
 class Settings:
     """How to learn."""
 
-    newest: int = 30
+    newest: int = 60
     """Events of a shopper whose products are asked, the newest."""
-    best: int = 50
+    best: int = 30
     """Of each item's list, by each member."""
     fewest: int = 0
     """Shoppers who must hold a pair before a list may tell of it."""
