@@ -147,7 +147,7 @@ def over_time(runs: Sequence[Run], shown: Run | None) -> LineChart | None:
     return LineChart(
         name="comparisons",
         title=_("%(figure)s by %(protocol)s, comparison by comparison")
-        % {"figure": run_facts.part(alike[-1].metrics, "metric"), "protocol": protocol},
+        % {"figure": telling.title(alike[-1].metrics), "protocol": protocol},
         lines=(
             Line(name=_("the best"), points=_points(alike, lambda line: True)),
             Line(

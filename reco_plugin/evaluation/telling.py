@@ -60,13 +60,13 @@ def ratio(line: Line) -> str:
 
 def head() -> list[str]:
     """Of the table."""
-    return ["model", *COLUMNS.values(), "ratio to the best single"]
+    return ["model", "ratio to the best single", *COLUMNS.values()]
 
 
 def rows(metrics: Mapping[str, Any]) -> list[list[str]]:
     """The table, best first; what is live is marked with *."""
     return [
-        [name(line), *[number(line.get(key)) for key in COLUMNS], ratio(line)]
+        [name(line), ratio(line), *[number(line.get(key)) for key in COLUMNS]]
         for line in metrics.get("models", ())
     ]
 
@@ -80,9 +80,13 @@ def beyond_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]
 
 
 def slice_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Slices, one row for each slice and model."""
-    title = ["slice", "model", "requests", "recall@10", "NDCG@10", "hit"]
-    return title, [_slice(told) for told in metrics.get("slices", ())]
+    """Slices, one row for each slice and model, those of a slice side by side."""
+    columns = ["slice", "model", "requests", "recall@10", "NDCG@10", "hit"]
+    told = list(metrics.get("slices", ()))
+    order = list(dict.fromkeys((one["by"], one["name"]) for one in told))
+    return columns, [
+        _slice(one) for one in sorted(told, key=lambda one: order.index((one["by"], one["name"])))
+    ]
 
 
 def _slice(told: Mapping[str, Any]) -> list[str]:
@@ -125,10 +129,10 @@ def full_text(metrics: Mapping[str, Any]) -> list[str]:
     told = text(metrics)
     if metrics.get("cannot"):
         return told
-    title, body = beyond_rows(metrics)
-    told += ["", *aligned([title, *body])]
-    title, body = slice_rows(metrics)
-    return [*told, "", *aligned([title, *body])] if body else told
+    columns, body = beyond_rows(metrics)
+    told += ["", *aligned([columns, *body])]
+    columns, body = slice_rows(metrics)
+    return [*told, "", *aligned([columns, *body])] if body else told
 
 
 def summary(metrics: Mapping[str, Any]) -> str:
@@ -136,14 +140,20 @@ def summary(metrics: Mapping[str, Any]) -> str:
     lines = list(metrics.get("models", ()))
     if not lines:
         return "No model could be compared."
-    first = lines[0]
+    first, told = lines[0], title(metrics)
     if first.get("name") == first.get("against") or first.get("ratio_low") is None:
-        return f"{first['name']} leads by {metrics['metric']}; no pipeline is ahead of it."
+        return f"{first['name']} leads by {told}; no pipeline is ahead of it."
     sure = "more than luck" if first["ratio_low"] > 1 else "which may be luck"
     return (
-        f"{first['name']} leads by {metrics['metric']}: {first['ratio']:.3f} times {first['against']}, "
+        f"{first['name']} leads by {told}: {first['ratio']:.3f} times the figure of {first['against']}, "
         f"95 % interval {first['ratio_low']:.3f} to {first['ratio_high']:.3f}, {sure}."
     )
+
+
+def title(metrics: Mapping[str, Any]) -> str:
+    """Of the protocol's figure, for people."""
+    key = str(metrics.get("metric", ""))
+    return COLUMNS.get(key, key)
 
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:
@@ -162,18 +172,18 @@ def charts(metrics: Mapping[str, Any], words: Any = number) -> list[BarChart]:
     """Quality with its interval, coverage, and what a request costs."""
     lines = list(metrics.get("models", ()))
     told = [
-        (str(metrics.get("metric", "")), str(metrics.get("metric", "")), True),
+        (str(metrics.get("metric", "")), title(metrics), True),
         ("coverage", "share of the catalogue that is shown to anybody", False),
         ("ms_per_request", "milliseconds per request", False),
     ]
     return [
         BarChart(
             name=f"compare-{at}",
-            title=title,
+            title=named,
             bars=[_bar(line, key, sure) for line in lines if _known(line.get(key))],
             words=words,
         )
-        for at, (key, title, sure) in enumerate(told)
+        for at, (key, named, sure) in enumerate(told)
     ]
 
 

@@ -54,8 +54,10 @@ class Personal:
         rank = self._rank(name, asking)
         seconds = taught.seconds + time.perf_counter() - began
         found = answered(rank, self.question, fit_s=seconds, note=_note(taught))
-        peak = float(max(self.peaks)) if self.peaks else None
-        return replace(found, memory_mb=peak)
+        known = (
+            self.peaks and name != BLENDED
+        )  # the blend has a process besides, which tells of no peak
+        return replace(found, memory_mb=float(max(self.peaks)) if known else None)
 
     def _rank(self, name: str, asking: Asking) -> Rank:
         if name == LIGHTFM:
