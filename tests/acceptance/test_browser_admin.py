@@ -19,6 +19,7 @@ PAGES = (
     "/admin/reco/",
     "/admin/reco/run/",
     "/admin/reco/run/over-time/",
+    "/admin/reco/run/tuning/",
     "/admin/reco/job/",
     "/admin/reco/job/of/popular/",
     "/admin/reco/job/readiness/",
