@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import Bench, Row
-from benchmarks.kinds import log as logs
 
 TITLE = "stability index of prices and popular products, by weeks since a training"
 BEFORE_BIRTHS = 9
@@ -27,6 +26,8 @@ WEEK = 7 * 86_400_000_000
 
 def main(argv: Sequence[str]) -> int:
     """See the module."""
+    from benchmarks.kinds import log as logs
+
     told = _parser().parse_args(argv)
     try:
         log = logs.read(told.log) if told.log else logs.planted()
@@ -41,6 +42,8 @@ def main(argv: Sequence[str]) -> int:
 
 def run(bench: Bench) -> Iterator[Row]:
     """Habits that stay: shares of weeks that are called a large shift."""
+    from benchmarks.kinds import log as logs
+
     found = list(weeks(logs.planted(days=240), ""))[:BEFORE_BIRTHS]
     for name in ("prices", "products"):
         large = sum(week[name]["level"] == "large" for week in found)

@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import KEY, Bench, Row, close, create_database, migrate, server
-from benchmarks.kinds import log as logs
 
 TITLE = "NDCG@10 on the test period after some minutes of tuning, beside the defaults"
 
 
 def main(argv: Sequence[str]) -> int:
     """See the module."""
+    from benchmarks.kinds import log as logs
+
     told = _parser().parse_args(argv)
     try:
         log = logs.read(told.log) if told.log else logs.planted()
@@ -42,6 +43,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _sampled(log: Any, share: float) -> Any:
     """The orders of a share of the customers, and no guests; all of them where the share is 1."""
+    from benchmarks.kinds import log as logs
+
     if share >= 1:
         return log
     people = np.unique(log.customer[log.customer != ""])
@@ -51,6 +54,8 @@ def _sampled(log: Any, share: float) -> Any:
 
 def run(bench: Bench) -> Iterator[Row]:
     """On a planted log: what tuning applies must not be worse than the defaults, beyond the gate's tolerance."""
+    from benchmarks.kinds import log as logs
+
     told = _parser().parse_args(["--minutes", "1" if bench.quick else "5"])
     *_, last = measured(logs.planted(), told)
     yield Row(
@@ -87,6 +92,7 @@ def _connect() -> None:
 
 
 def _in_shop(log: Any, told: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    from benchmarks.kinds import log as logs
     from benchmarks.kinds import shop
     from reco_plugin.jobs import tuned
     from reco_plugin.jobs.running.execute import execute
