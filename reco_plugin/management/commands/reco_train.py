@@ -33,7 +33,7 @@ COUNTED = {"popular": popular, "behaviour": behaviour}
 SEEN = ("encoder", "visual")
 """Kinds of run that are made of pictures: left out where there is nothing to see. Who asks for one is told why."""
 BLEND = "blend"
-"""Learnt from the lists of others, and refused where it is no better: only when asked for by name, and daily by its job."""
+"""Learnt from the lists of others, and refused where it is no better: when asked for by name, and daily by its job."""
 WORST_FIRST = (1, BUSY, 3, 0)
 NAMES = {
     "fold_in": "personal, folded in",
