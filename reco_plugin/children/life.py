@@ -15,7 +15,7 @@ OUT_OF_MEMORY = 9
 REFUSED = 3
 """Exit code of an error that was told on stdout."""
 ORPHANED = 1
-TRIES = 50
+TRIES = 300
 """Times an orphan tries to clear its folder, a hundredth of a second apart."""
 
 
