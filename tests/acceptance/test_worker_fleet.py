@@ -107,7 +107,7 @@ def executions(name: str) -> Counter[str]:
 
 def assert_whole(fleet: fleets.Fleet, shoppers: list[Shopper]) -> None:
     """One live run that is published whole, nothing half done, and a page that shows it."""
-    ends = ("published", "pruned", "failed")
+    ends = ("published", "pruned", "failed", "rejected")
     fleet.wait(
         lambda: not Run.objects.exclude(status__in=ends).exists() and not Shard.objects.exists(),
         "what other jobs have begun to end",
