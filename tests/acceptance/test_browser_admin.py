@@ -57,8 +57,13 @@ def runs_of(page: Page, kind: str) -> list[int]:
 def start_and_wait(page: Page, job: str) -> None:
     """Press the button; wait until a worker has done it."""
     page.goto(f"/admin/reco/job/of/{job}/")
+    until = time.monotonic() + PATIENCE
+    button = page.get_by_role("button", name="Start now")
+    while not button.count() and time.monotonic() < until:  # it may just be at work
+        page.wait_for_timeout(1_000)
+        page.reload()
     before = page.locator("#reco-executions ~ .reco-scroll tbody tr").count()
-    page.get_by_role("button", name="Start now").click()
+    button.click()
     assert "was asked for" in page.locator(".messagelist").inner_text()
     deadline = time.monotonic() + PATIENCE
     while page.locator("#reco-executions ~ .reco-scroll tbody tr").count() == before:

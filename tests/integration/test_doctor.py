@@ -729,3 +729,10 @@ def test_lists_of_what_looks_alike_are_as_good_as_they_are_full(settings):
         Neighbours.objects.create(run=run, product=one, keys=near, scores=[1.0, 0.5])
     assert figures()["visually_similar"][0] <= 50
     assert figures()["similar"] == (0, "fallback")
+
+
+def test_every_finding_stands_under_a_heading(db):
+    from reco_plugin.doctor.examine import probes
+    from reco_plugin.management.commands.reco_doctor import TITLES
+
+    assert {finding.group for finding in probes(fast=True)} <= set(TITLES)

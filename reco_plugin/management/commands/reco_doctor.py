@@ -25,6 +25,7 @@ TITLES = {
     "workers": "Workers",
     "host": "This machine",
     "training": "Training",
+    "drift": "Drift",
 }
 
 
