@@ -66,8 +66,9 @@ def each_its_own(slates: Mapping[str, Slate]) -> dict[str, Slate]:
     told = dict(slates)
     for name, slate in slates.items():
         if slate and slate.is_fallback:
-            told[name] = replace(slate, is_repeated=heading(slate) in said)
-            said.add(heading(slate))
+            words = heading(slate)
+            told[name] = replace(slate, is_repeated=words in said)
+            said.add(words)
     return told
 
 
