@@ -1,6 +1,6 @@
 """Each kind of recommendation on a shop's own order log: asked at one moment, judged by what came after.
 
-    python -m benchmarks kinds --log FOLDER_OR_FILE [--days 28] [--most 600] [--only KIND …] [--json]
+    python -m benchmarks kinds --log FOLDER_OR_FILE [--days 28] [--until DAY] [--most 600] [--only NAME,NAME] [--json]
 
 `--log` is an order log in the layout of UCI Online Retail (a name is looked for in the folder BENCH_DATA).
 A shop is built from what came before the split, the plugin's own jobs run in it, and each kind is asked

@@ -45,6 +45,7 @@ def measure(question: Question, catalogue: int, tick: Callable[[], object]) -> L
         [case.wanted for case in question.cases],
         ours,
         floor,
+        name=question.name,
         floor_name=question.floor,
         catalogue=len({name for case in question.cases for name in case.wanted})
         if question.facet

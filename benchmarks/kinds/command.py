@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from benchmarks.harness import KEY, Bench, Row, close, create_database, migrate, server
 from benchmarks.kinds import log as logs
+from benchmarks.kinds import names
+from benchmarks.kinds.table import show
 from example_shop.demo.order_log import OrderLog
 
 SILENT = (
@@ -25,34 +28,29 @@ SILENT = (
     ("brands for you", "the log has no brands"),
 )
 """Kinds this log cannot answer."""
-COLUMNS = (
-    *("kind", "asked", "n", "recall@10", "NDCG@10", "hit", "cover", "own"),
-    *("floor", "its recall", "its NDCG", "ratio", "note"),
-)
 
 
 def main(argv: Sequence[str]) -> int:
     """See the package."""
-    told = _parser().parse_args(argv)
+    told = _told(argv)
     if not told.log:
         rows = []
-        for row in planted_rows(Bench(quick=told.quick)):
+        for row in planted_rows(Bench(quick=told.quick), argv):
             rows.append(row)
             cells = "  ".join(row.cells())
             print(json.dumps(row.as_dict()) if told.json else cells, flush=True)
         return 0 if all(row.holds for row in rows) else 1
     try:
-        lines = list(_run(logs.read(told.log), told))
+        show(_run(logs.read(told.log), told), as_json=told.json)
     except logs.NoLog as error:
         print(str(error), file=sys.stderr)
         return 2
-    _show(lines, as_json=told.json)
     return 0
 
 
-def planted_rows(bench: Bench) -> Iterator[Row]:
+def planted_rows(bench: Bench, argv: Sequence[str] = ()) -> Iterator[Row]:
     """Habits that are there to be found: every kind must do at least as well as its floor."""
-    told = _parser().parse_args(["--talk", "--most", "60" if bench.quick else "200"])
+    told = _told(["--talk", "--most", "60" if bench.quick else "200", *argv])
     for found in _run(logs.planted(), told):
         if isinstance(found, tuple) or not (found.ndcg or found.floor_ndcg):
             continue  # chance alone rises in planted habits
@@ -80,7 +78,7 @@ BARS = {
 
 def _run(log: OrderLog, told: argparse.Namespace) -> Iterator[Any]:
     """Lines, and (kind, why not) for what could not be asked."""
-    cut = logs.cut(log, told.days)
+    cut = logs.cut(logs.until(log, told.until), told.days)
     with tempfile.TemporaryDirectory(prefix="reco-bench-") as folder, server():
         os.environ |= {"BENCH_FOLDER": folder}
         os.environ.pop(KEY, None)
@@ -106,36 +104,53 @@ def _measured(log: OrderLog, cut: logs.Cut, told: argparse.Namespace) -> Iterato
 
     say = _Clock(quiet=not sys.stderr.isatty() and not told.talk)
     shop = shops.build(log, cut, say)
-    shops.learn(shop, say)
+    shops.learn(shop, say, without=told.without)
     asking = Asking(shop, most=told.most, seed=told.seed)
-    for question in asking:
-        yield from _answered(question, shop, told)
-    say("asked")
+    for name in (name for name in names.WARM if name in told.only):
+        yield from _answered(asking.warm(name), shop)
+        say(name)
+    if told.only.intersection(names.COLD):
+        yield from _cold(shop, asking, cut, told.only, say)
+    if told.only.intersection(names.VIEWED):
+        yield from _viewed(shop, asking, told.only, say)
+    if told.only.issuperset(names.ALL):
+        yield from SILENT
+
+
+def _cold(
+    shop: Any, asking: Any, cut: logs.Cut, only: Collection[str], say: _Clock
+) -> Iterator[Any]:
+    from benchmarks.kinds import shop as shops
+
     newborn = shops.add_newborn(shop, cut)
-    shops.learn(shop, say, again=("sync_items",))
+    shops.learn(shop, say, only=("sync_items",))
     after = shops._orders(cut.after, {**shop.keys, **newborn})
-    for question in (asking.new_products(newborn, after), asking.new_visitors(), asking.declared()):
-        yield from _answered(question, shop, told)
+    for name in (name for name in names.COLD if name in only):
+        yield from _answered(asking.cold(name, newborn, after), shop)
+        say(name)
+
+
+def _viewed(shop: Any, asking: Any, only: Collection[str], say: _Clock) -> Iterator[Any]:
+    from benchmarks.kinds import shop as shops
+
     shops.add_views(shop)
-    shops.learn(shop, say, again=("behaviour",))
-    for kind in ("viewed_viewed", "viewed_bought"):
-        yield from _answered(asking.viewed(kind), shop, told)
-    yield from SILENT
-    say("cold and viewed")
+    say("views")
+    shops.learn(shop, say, only=("behaviour",))
+    for name in (name for name in names.VIEWED if name in only):
+        yield from _answered(asking.viewed(name), shop)
+        say(name)
 
 
-def _answered(question: Any, shop: Any, told: argparse.Namespace) -> Iterator[Any]:
+def _answered(question: Any, shop: Any) -> Iterator[Any]:
     from tqdm import tqdm
 
     from benchmarks.kinds.asking import CannotAsk, measure
 
-    if told.only and question.kind not in told.only:
-        return
-    with tqdm(total=len(question.cases), desc=question.kind, disable=None, leave=False) as bar:
+    with tqdm(total=len(question.cases), desc=question.name, disable=None, leave=False) as bar:
         try:
             yield measure(question, shop.products, bar.update)
         except CannotAsk as error:
-            yield question.kind, str(error)
+            yield question.name, str(error)
 
 
 class _Clock:
@@ -151,52 +166,28 @@ class _Clock:
         self._last = now
 
 
-def _show(lines: Sequence[Any], *, as_json: bool) -> None:
-    if as_json:
-        for found in lines:
-            known = (
-                {"kind": found[0], "note": found[1]}
-                if isinstance(found, tuple)
-                else dataclasses.asdict(found)
-            )
-            print(json.dumps(known), flush=True)
-        return
-    rows = [COLUMNS, *[_cells(found) for found in lines]]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(COLUMNS))]
-    for row in rows:
-        print(
-            "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
-
-
-def _cells(found: Any) -> tuple[str, ...]:
-    if isinstance(found, tuple):
-        return (found[0], "not asked", *[""] * (len(COLUMNS) - 3), found[1])
-    return (
-        found.kind,
-        found.asked,
-        str(found.cases),
-        f"{found.recall:.4f} ±{found.recall_error:.4f}",
-        f"{found.ndcg:.4f} ±{found.ndcg_error:.4f}",
-        f"{found.hit:.3f}",
-        f"{found.coverage:.3f}",
-        f"{found.own:.2f}",
-        found.floor,
-        f"{found.floor_recall:.4f}",
-        f"{found.floor_ndcg:.4f}",
-        f"{found.ratio:.2f} ±{found.ratio_error:.2f}",
-        found.note,
-    )
+def _told(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    told = parser.parse_args(argv)
+    try:
+        told.only = names.chosen(told.only)
+        told.without = frozenset(",".join(told.without).split(","))
+        told.until = np.datetime64(told.until, "D") if told.until else None
+    except ValueError as error:
+        parser.error(str(error))
+    return told
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks kinds", description=logs.__doc__)
     parser.add_argument("--log", default="", help="a file or folder, or its name in BENCH_DATA")
     parser.add_argument("--days", type=int, default=28, help="days that come after the split")
+    parser.add_argument("--until", default="", help="leave out that day and all after it")
     parser.add_argument("--most", type=int, default=600, help="cases of each kind, drawn by seed")
-    parser.add_argument("--only", nargs="+", default=(), help="these kinds")
+    parser.add_argument("--only", nargs="*", default=(), help=f"of {', '.join(names.ALL)}")
+    parser.add_argument("--without", nargs="*", default=(), help="jobs that are not run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--talk", action="store_true", help="say how long each step took")
-    parser.add_argument("--json", action="store_true", help="one line of JSON per kind")
+    parser.add_argument("--json", action="store_true", help="one line of JSON per question")
     parser.add_argument("--quick", action="store_true", help="without --log: fewer cases")
     return parser

@@ -21,6 +21,7 @@ RISEN = 3
 class Line:
     """A row of the table. Figures are means over `cases`; `error` is one standard error."""
 
+    name: str
     kind: str
     asked: str
     cases: int
@@ -63,6 +64,7 @@ def line(
     ours: Sequence[Answer],
     floor: Sequence[Sequence[Any]],
     *,
+    name: str,
     floor_name: str,
     catalogue: int,
     k: int = K,
@@ -78,6 +80,7 @@ def line(
     recall = recall_at_k(mine, right)
     shown = sum(len(answer.keys) for answer in ours)
     return Line(
+        name=name,
         kind=kind,
         asked=asked,
         cases=len(wanted),

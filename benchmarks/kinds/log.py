@@ -40,6 +40,16 @@ def read(name: str) -> OrderLog:
     return order_log.read(found)
 
 
+def until(log: OrderLog, day: Any) -> OrderLog:
+    """What was before `day` (datetime64[D]; None: all of it). Raises NoLog where nothing was."""
+    if day is None:
+        return log
+    before = log.at < day
+    if not before.any():
+        raise NoLog(f"The log begins after {day}.")
+    return rows(log, before)
+
+
 def cut(log: OrderLog, days: int) -> Cut:
     """The last `days` come after. Raises NoLog where one side is empty."""
     split = log.at.max().astype("datetime64[D]") - np.timedelta64(days - 1, "D")

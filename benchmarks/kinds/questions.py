@@ -42,6 +42,8 @@ class Case:
 class Question:
     """A row of the table."""
 
+    name: str
+    """What --only calls it."""
     kind: str
     asked: str
     """In words."""
@@ -67,21 +69,16 @@ class Asking:
         self._seed = seed
         self.returning = [name for name in self.after.of_customer if name in self.past.of_customer]
 
-    def __iter__(self) -> Iterator[Question]:
-        for make in (
-            self.personal,
-            self.buy_again,
-            self.together,
-            self.cart,
-            self.bought_bought,
-            self.after_order,
-            self.similar,
-            *self.of_the_week,
-            self.new_arrivals,
-            self.long_tail,
-            self.categories,
-        ):
-            yield make()
+    def warm(self, name: str) -> Question:
+        """One of `names.WARM`."""
+        made: Question = getattr(self, name)()
+        return made
+
+    def cold(self, name: str, newborn: Mapping[str, int], after: Orders) -> Question:
+        """One of `names.COLD`; `after` knows the keys of the newborn."""
+        if name == "newborn":
+            return self.new_products(newborn, after)
+        return self.new_visitor() if name == "new_visitor" else self.one_category()
 
     def random(self, salt: str) -> np.random.Generator:
         return np.random.default_rng([self._seed, *salt.encode()])
@@ -98,6 +95,7 @@ class Asking:
     def personal(self) -> Question:
         """New products only; what was ever bought is kept out, by the setting a shop has for it."""
         return Question(
+            name="personal",
             kind="personal",
             asked="new products of the weeks after",
             cases=self._of_shoppers(lambda known, later: later - known),
@@ -106,6 +104,7 @@ class Asking:
 
     def buy_again(self) -> Question:
         return Question(
+            name="buy_again",
             kind="buy_again",
             asked="products bought again in the weeks after",
             cases=self._of_shoppers(lambda known, later: later & known),
@@ -117,6 +116,7 @@ class Asking:
         fresh = self._fresh()
         newest = sorted(fresh, key=lambda key: -self._born[key])
         return Question(
+            name="new_arrivals",
             kind="new_arrivals",
             asked=f"products up to {NEW_DAYS} days old, bought in the weeks after",
             cases=self._of_shoppers(lambda known, later: (later - known) & fresh),
@@ -133,6 +133,7 @@ class Asking:
         drawn = self.random("tail").permutation(tail).tolist()
         rest = frozenset(tail)
         return Question(
+            name="long_tail",
             kind="long_tail",
             asked="new products of the weeks after, out of those rarely sold in the month before",
             cases=self._of_shoppers(lambda known, later: (later - known) & rest),
@@ -153,6 +154,7 @@ class Asking:
             for case in found
         ]
         return Question(
+            name="categories",
             kind="categories for you",
             asked="categories of new products of the weeks after, first 3",
             cases=cases,
@@ -180,6 +182,7 @@ class Asking:
             Case(product=rest[0], wanted=frozenset({hidden})) for hidden, rest in self._hidden()
         ]
         return Question(
+            name="together",
             kind="bought_together",
             asked="a hidden product of a later basket, from one other",
             cases=cases,
@@ -190,6 +193,7 @@ class Asking:
             Case(cart=tuple(rest), wanted=frozenset({hidden})) for hidden, rest in self._hidden()
         ]
         return Question(
+            name="cart",
             kind="bought_together",
             asked="a hidden product of a later basket, from all others",
             cases=cases,
@@ -201,6 +205,7 @@ class Asking:
             Case(product=rest[0], wanted=frozenset({hidden})) for hidden, rest in self._hidden()
         ]
         return Question(
+            name=kind,
             kind=kind,
             asked="a hidden product of a later basket, from one other",
             cases=cases,
@@ -214,24 +219,27 @@ class Asking:
             dealt = rng.permutation(keys).tolist()
             yield dealt[0], dealt[1:]
 
-    def bought_bought(self) -> Question:
+    def after_one(self) -> Question:
         return self._next_basket(
-            "one product", lambda last, rng: {"product": int(rng.choice(last))}
+            "after_one", "one product", lambda last, rng: {"product": int(rng.choice(last))}
         )
 
     def after_order(self) -> Question:
-        return self._next_basket("all", lambda last, _: {"cart": tuple(last)})
+        return self._next_basket("after_order", "all", lambda last, _: {"cart": tuple(last)})
 
-    def _next_basket(self, of: str, about: Callable[[list[int], Any], dict[str, Any]]) -> Question:
+    def _next_basket(
+        self, name: str, of: str, about: Callable[[list[int], Any], dict[str, Any]]
+    ) -> Question:
         rng = self.random("next")
         cases = []
-        for name in self.some(self.returning, "next"):
-            last = _basket(self.past, self.past.of_customer[name][-1])
-            following = _basket(self.after, self.after.of_customer[name][0])
-            wanted = frozenset(following) - frozenset(self.past.bought(name))
+        for who in self.some(self.returning, "next"):
+            last = _basket(self.past, self.past.of_customer[who][-1])
+            following = _basket(self.after, self.after.of_customer[who][0])
+            wanted = frozenset(following) - frozenset(self.past.bought(who))
             if wanted:
                 cases.append(Case(wanted=wanted, **about(last, rng)))
         return Question(
+            name=name,
             kind="bought_bought",
             asked=f"new products of the next basket, from {of} of the last",
             cases=cases,
@@ -247,6 +255,7 @@ class Asking:
             dealt = rng.permutation(bought).tolist()
             cases.append(Case(product=dealt[0], wanted=frozenset(dealt[1:])))
         return Question(
+            name="similar",
             kind="similar",
             asked="what its buyers also bought in the weeks after",
             cases=cases,
@@ -255,20 +264,19 @@ class Asking:
 
     # --- the same for everyone ---------------------------------------------------------------
 
-    @property
-    def of_the_week(self) -> tuple[Callable[[], Question], ...]:
-        return (
-            lambda: self.week("popular", floor="any product"),
-            self.rising,
-            lambda: self.week("best_converting", note="no views to divide by: purchases alone"),
-        )
+    def popular(self) -> Question:
+        return self.week("popular", floor="any product")
 
-    def rising(self) -> Question:
+    def best_converting(self) -> Question:
+        return self.week("best_converting", note="no views to divide by: purchases alone")
+
+    def trending(self) -> Question:
         """What is popular is bought by more; what rises is what a trend is asked about."""
         wanted = self._of_the_week()
         lately = _bought(self.past, self.past.at >= self.shop.split - RECENT)
         more = risen(_counted(wanted), lately)
         return Question(
+            name="trending",
             kind="trending",
             asked="of the week after, products with twice their share of the four weeks before",
             cases=[Case(wanted=frozenset(keys & more)) for keys in wanted if keys & more],
@@ -292,6 +300,7 @@ class Asking:
     def week(self, kind: str, *, floor: str = "popular", note: str = "") -> Question:
         drawn = self.random("any").permutation(list(self.shop.keys.values())).tolist()
         return Question(
+            name=kind,
             kind=kind,
             asked="what shoppers of the week after bought",
             cases=[Case(wanted=frozenset(keys)) for keys in self._of_the_week()],
@@ -303,7 +312,6 @@ class Asking:
     # --- cold --------------------------------------------------------------------------------
 
     def new_products(self, newborn: Mapping[str, int], after: Orders) -> Question:
-        """`after` knows the keys of the newborn."""
         rng = self.random("newborn")
         fresh = frozenset(newborn.values())
         cases = []
@@ -315,6 +323,7 @@ class Asking:
                 cases.append(Case(product=int(rng.choice(new)), wanted=rest))
         asked = self.some(cases, "newborn")
         return Question(
+            name="newborn",
             kind="similar",
             asked="to a product saved a tick ago: what its first buyers also bought",
             cases=asked,
@@ -323,15 +332,16 @@ class Asking:
             note=f"cold start; {len(fresh)} new products, {len({one.product for one in asked})} asked about",
         )
 
-    def new_visitors(self) -> Question:
+    def new_visitor(self) -> Question:
         return Question(
+            name="new_visitor",
             kind="personal",
             asked="first basket of someone nothing is known of",
             cases=[Case(wanted=wanted) for wanted, _ in self._first_baskets()],
             note="cold start; the log tells no circumstances to go by",
         )
 
-    def declared(self) -> Question:
+    def one_category(self) -> Question:
         """They name the category of one product of the basket, which then counts no more."""
         names = self.shop.category
         cases = []
@@ -342,6 +352,7 @@ class Asking:
                 interests = (("category", names[told]),)
                 cases.append(Case(shopper=shopper, wanted=rest, interests=interests))
         return Question(
+            name="one_category",
             kind="personal",
             asked="rest of a first basket, of someone who named one category of it",
             cases=cases,

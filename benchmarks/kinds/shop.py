@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -130,16 +130,24 @@ def build(log: OrderLog, cut: Cut, tick: Callable[[str], object]) -> Shop:
     )
 
 
-def learn(shop: Shop, tick: Callable[[str], object], *, again: Sequence[str] = ()) -> None:
-    """Every job that makes what is served, by itself, in running order."""
-    for name in specs():
-        if name in LEFT_OUT or (again and name not in again):
+def learn(
+    shop: Shop,
+    tick: Callable[[str], object],
+    *,
+    only: Collection[str] = (),
+    without: Collection[str] = (),
+) -> None:
+    """Every job that makes what is served (or `only` some), by itself, in running order."""
+    for name in only or specs():
+        if name in LEFT_OUT or name in without:
             continue
         found = execute(name, 1)
         shop.seconds[name] = found.seconds
         shop.said[name] = dict(found.report)
         if found.outcome is not None and found.outcome != Outcome.DONE:
             shop.said[name] = {"failed": found.error}
+            tick(f"{name} has failed ({found.error})")
+            continue
         tick(name)
 
 

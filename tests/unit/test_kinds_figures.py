@@ -24,7 +24,7 @@ def figures(monkeypatch):
 
 def line(figures, wanted, ours, floor, **more):
     answers = [figures.Answer(keys=keys, own=own) for keys, own in ours]
-    options = {"floor_name": "popular", "catalogue": 10, "k": 2, **more}
+    options = {"name": "name", "floor_name": "popular", "catalogue": 10, "k": 2, **more}
     return figures.line("kind", "asked", wanted, answers, floor, **options)
 
 
