@@ -8,6 +8,7 @@ means little pairs still find the shoppers they need.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from scipy import sparse
 from reco_plugin.trainers.base import Progress
 from reco_plugin.trainers.following import Trail
 from reco_plugin.trainers.occasions import Occasions
-from reco_plugin.trainers.pairs import PairBlock, Pairs, Totals, runs_of, summed
+from reco_plugin.trainers.pairs import PairBlock, Pairs, Rows, Totals, runs_of, summed
 from reco_plugin.trainers.related import changes
 from reco_plugin.trainers.together import repeats_of
 
@@ -33,8 +34,19 @@ def around(steps: Trail, *, backward: float, progress: Progress | None = None) -
     """
     if not 0 <= backward <= 1:
         raise ValueError(f"backward must lie in 0..1, not {backward!r}.")
-    parts = list(_later(steps, progress))
+    begins = changes(steps.group)
+    with ThreadPoolExecutor(1) as beside:  # SciPy lets go of the interpreter while it counts
+        repeated = beside.submit(_repeated, steps, begins)
+        both = _both(steps, begins, backward, progress)
+        return _pairs(both, *repeated.result())
+
+
+def _both(
+    steps: Trail, begins: Rows, backward: float, progress: Progress | None
+) -> sparse.csr_matrix:
+    """complex64 (n_items, n_items): how often two were met, and (imaginary) how closely, both ways round."""
     shape = (steps.n_items, steps.n_items)
+    parts = list(_later(steps, begins, progress))
     later = (
         sparse.vstack(parts, format="csr")
         if parts
@@ -44,32 +56,42 @@ def around(steps: Trail, *, backward: float, progress: Progress | None = None) -
     sooner = later.T.tocsr()
     later = sooner.T.tocsr()  # sorted now, as the other is: adding them is several times faster
     sooner.data.imag *= backward
-    both = later + sooner
-    del later, sooner
-    return _pairs(both, steps)
+    return (later + sooner).tocsr()
 
 
-def _pairs(both: sparse.csr_matrix, steps: Trail) -> Pairs:
+def _pairs(both: sparse.csr_matrix, groups: Occasions, repeats: sparse.csr_matrix) -> Pairs:
     support = sparse.csr_matrix(
         (np.ascontiguousarray(both.data.real), both.indices, both.indptr), shape=both.shape
     )
     weights = sparse.csr_matrix(
         (np.ascontiguousarray(both.data.imag), both.indices, both.indptr), shape=both.shape
     )
-    groups, ones = _groups(steps), np.ones(steps.n_items)
     totals = Totals(
         held=groups.counts.astype(np.float64),
-        lead=weights @ ones,
-        follow=weights.T @ ones,
+        lead=_row_sums(weights),
+        follow=weights.T @ np.ones(both.shape[0]),
         occasions=len(groups),
     )
-    repeats = repeats_of(groups.by_item, groups)
     block = PairBlock(first=0, support=support, strength=weights.data, repeats=repeats)
     return Pairs(blocks=(block,), totals=totals)
 
 
-def _groups(steps: Trail) -> Occasions:
-    begins = changes(steps.group)
+def _row_sums(matrix: sparse.csr_matrix) -> npt.NDArray[np.float64]:
+    """(rows,) in double precision, without a copy of the matrix in it."""
+    sums = np.zeros(matrix.shape[0])
+    filled = np.flatnonzero(np.diff(matrix.indptr))
+    if len(filled):
+        sums[filled] = np.add.reduceat(matrix.data, matrix.indptr[filled], dtype=np.float64)
+    return sums
+
+
+def _repeated(steps: Trail, begins: Rows) -> tuple[Occasions, sparse.csr_matrix]:
+    """The groups, and the occasions of each pair beyond each shopper's first."""
+    groups = _groups(steps, begins)
+    return groups, repeats_of(groups.by_item, groups)
+
+
+def _groups(steps: Trail, begins: Rows) -> Occasions:
     held = sparse.csr_matrix(
         (np.ones(len(steps), np.float32), steps.item, np.append(begins, len(steps))),
         shape=(len(begins), steps.n_items),
@@ -77,9 +99,8 @@ def _groups(steps: Trail) -> Occasions:
     return Occasions(held=held, shopper=steps.shopper[begins])
 
 
-def _later(steps: Trail, progress: Progress | None) -> Iterator[sparse.csr_matrix]:
+def _later(steps: Trail, begins: Rows, progress: Progress | None) -> Iterator[sparse.csr_matrix]:
     """Rows of items: how often each other was met later, and (imaginary) the sum of 1 / distance."""
-    begins = changes(steps.group)
     lengths = np.diff(np.append(begins, len(steps)))
     left = (np.repeat(begins + lengths, lengths) - np.arange(len(steps)) - 1).astype(np.int32)
     weights = _weights(int(lengths.max(initial=1)))
