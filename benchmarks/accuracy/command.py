@@ -20,6 +20,7 @@ from benchmarks.accuracy import (
     protocols,
     reading,
     statement,
+    vectors,
 )
 from benchmarks.accuracy.compare import Measured
 from benchmarks.accuracy.protocols import Protocol
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
         if told.pipeline and not told.log:
             return _served(_planted_fold(told), {}, told)
         return _run(told) if told.log else _planted(told)
-    except (reading.CannotRead, NotEnoughData, pipeline.CannotServe) as error:
+    except (reading.CannotRead, NotEnoughData, pipeline.CannotServe, vectors.CannotAsk) as error:
         print(str(error), file=sys.stderr)
         return 2
 
@@ -65,6 +66,10 @@ def _run(told: argparse.Namespace) -> int:
         print(sentence, file=sys.stderr)
     if told.pipeline:
         return _served(fold, log.titles, told)
+    if told.lightfm:
+        found = vectors.measured(fold, protocol, features, seed=told.seed, threads=told.threads)
+        bar = vectors.BAR
+        return _shown(list(compare.lines(found, protocol, bar=bar, seed=told.seed)), told.json)
     found = measured(fold, protocol, told, features)
     return _shown(list(compare.lines(found, protocol, bar=told.bar, seed=told.seed)), told.json)
 
@@ -193,6 +198,11 @@ def _parser() -> argparse.ArgumentParser:
         "--pipeline",
         action="store_true",
         help="send the log through import, training and serving, and compare its lists with those of arrays",
+    )
+    parser.add_argument(
+        "--lightfm",
+        action="store_true",
+        help="LightFM as this product trains and asks it, beside stock LightFM at its best setting; bar 1",
     )
     parser.add_argument("--bar", type=float, default=BAR, help="what the ratio must reach")
     parser.add_argument("--seed", type=int, default=0)

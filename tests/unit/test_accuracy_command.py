@@ -343,3 +343,25 @@ def test_any_small_log_is_measured_or_refused_in_words(tmp_path_factory, name, r
     finally:
         sys.path.remove(str(ROOT))
     assert status in {0, 1, 2}
+
+
+# --- the LightFM path ----------------------------------------------------------------------------
+
+
+def test_the_lightfm_path_is_asked_beside_the_stock_library(tmp_path, capsys):
+    pytest.importorskip("lightfm")
+    log = sequences(tmp_path, habits())
+    assert command("--lightfm", "--log", log, "--threads", 1, "--json") in {0, 1}
+    stock, ours = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (stock["name"], ours["name"]) == ("LightFM (stock)", "LightFM path")
+    assert ours["default"] and ours["bar"] == 1.0 and ours["against"] == stock["name"]
+    assert ours["recall@10"] > 0.9  # by chance .53: ten of the nineteen a shopper has not met
+    assert "shopper_vector" in ours["note"]
+
+
+def test_nobody_known_has_no_vector(tmp_path, capsys):
+    log = tmp_path / "visits.txt"
+    log.write_text("a b\nb c\na c\n" * 20)
+    told = ("--lightfm", "--log", log, "--protocol", "next-in-visit")
+    assert command(*told) == 2
+    assert "take --protocol leave-last-out" in capsys.readouterr().err

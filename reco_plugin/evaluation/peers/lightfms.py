@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 import numpy as np
@@ -17,8 +18,12 @@ GRID = ((10, 30, 0.05), (64, 30, 0.05), (64, 60, 0.02))
 
 
 def entries() -> tuple[Entry, ...]:
-    model = Model(name=NAME, build=_stock, grid=GRID)
-    return (Entry(name=NAME, words="WARP, no features", make=lambda question: model, can=_can),)
+    return (Entry(name=NAME, words="WARP, no features", make=lambda question: model(), can=_can),)
+
+
+def model(grid: Sequence[tuple[int, int, float]] = GRID) -> Model:
+    """The library with the settings it is tried with."""
+    return Model(name=NAME, build=_stock, grid=grid)
 
 
 def _can(question: Question) -> bool:
