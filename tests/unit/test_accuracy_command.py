@@ -354,7 +354,8 @@ def test_the_lightfm_path_is_asked_beside_the_stock_library(tmp_path, capsys):
     assert command("--lightfm", "--log", log, "--threads", 1, "--json") in {0, 1}
     stock, ours = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (stock["name"], ours["name"]) == ("LightFM (stock)", "LightFM path")
-    assert ours["default"] and ours["bar"] == 1.0 and ours["against"] == stock["name"]
+    assert ours["default"]
+    assert (ours["bar"], ours["against"]) == (1.0, stock["name"])
     assert ours["recall@10"] > 0.9  # by chance .53: ten of the nineteen a shopper has not met
     assert "shopper_vector" in ours["note"]
 
