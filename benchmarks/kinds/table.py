@@ -12,8 +12,8 @@ from benchmarks.kinds.figures import Line
 Found: TypeAlias = Line | tuple[str, str]
 """A line, or (question, why it was not asked)."""
 COLUMNS = (
-    *(("question", 15), ("n", 5), ("recall@10", 14), ("NDCG@10", 14), ("hit", 5), ("cover", 5)),
-    *(("own", 4), ("floor has", 9), ("NDCG", 6), ("ratio", 12), ("floor", 28), ("asked; note", 0)),
+    *(("question", 17), ("n", 5), ("recall@10", 14), ("NDCG@10", 14), ("hit", 5), ("cover", 5)),
+    *(("own", 4), ("floor has", 9), ("NDCG", 6), ("ratio", 12), ("floor", 33), ("asked; note", 0)),
 )
 """And how wide they are: a row is printed as soon as it is known."""
 
@@ -23,7 +23,7 @@ def show(lines: Iterable[Found], *, as_json: bool) -> None:
     if not as_json:
         print(_row([name for name, _ in COLUMNS]), flush=True)
     for found in lines:
-        print(json.dumps(_known(found)) if as_json else _row(_cells(found)), flush=True)
+        print(json.dumps(_known(found)) if as_json else _told(found), flush=True)
 
 
 def _known(found: Found) -> dict[str, Any]:
@@ -32,15 +32,19 @@ def _known(found: Found) -> dict[str, Any]:
     return dataclasses.asdict(found)
 
 
+def _told(found: Found) -> str:
+    if isinstance(found, tuple):
+        return f"{found[0]:<{COLUMNS[0][1]}}  not asked: {found[1]}"
+    return _row(_cells(found))
+
+
 def _row(cells: Sequence[str]) -> str:
     return "  ".join(
         f"{cell:<{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)
     ).rstrip()
 
 
-def _cells(found: Found) -> tuple[str, ...]:
-    if isinstance(found, tuple):
-        return (found[0], *[""] * (len(COLUMNS) - 2), f"not asked: {found[1]}")
+def _cells(found: Line) -> tuple[str, ...]:
     return (
         found.name,
         str(found.cases),

