@@ -7,6 +7,8 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -35,6 +37,31 @@ def limit_memory(memory_mb: int) -> None:
     if hard != resource.RLIM_INFINITY:
         size = min(size, hard)
     resource.setrlimit(resource.RLIMIT_AS, (size, hard))
+
+
+@contextmanager
+def libraries() -> Iterator[None]:
+    """What is imported inside counts as libraries: the bound of `limit_memory` is lifted, and moves up by it.
+
+    For those that map gigabytes they never use, and are imported only when they are needed.
+    """
+    try:
+        import resource
+    except ModuleNotFoundError:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY:
+        yield
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    before = _mapped()
+    try:
+        yield
+    finally:
+        size = soft + max(_mapped() - before, 0)
+        bounded = size if hard == resource.RLIM_INFINITY else min(size, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (bounded, hard))
 
 
 def _mapped() -> int:

@@ -10,16 +10,21 @@ import numpy as np
 
 from reco_plugin.evaluation.contract import Model, Rank, Rows, Sort, ranked
 from reco_plugin.evaluation.measuring import Entry, Question
+from reco_plugin.evaluation.protocols import visits as visits_of
 from reco_plugin.ranking import blend
 from reco_plugin.ranking.folds import Fold
 from reco_plugin.ranking.members import TOGETHER
 from reco_plugin.trainers.again import Again
 from reco_plugin.trainers.content import Content
+from reco_plugin.trainers.deep import torches
+from reco_plugin.trainers.deep.lightgcn import LightGCN
+from reco_plugin.trainers.deep.sasrec import SASRec
 from reco_plugin.trainers.ease import Ease
+from reco_plugin.trainers.foldin import RECENCY
 from reco_plugin.trainers.histories import Histories
 from reco_plugin.trainers.itemknn import WEIGHTS, ItemKNN
 from reco_plugin.trainers.sequential import SequentialRules
-from reco_plugin.trainers.transitions import NeighbourTrainer
+from reco_plugin.trainers.transitions import NeighbourTrainer, query
 from reco_plugin.trainers.trending import Trending
 from reco_plugin.trainers.visits import VisitKNN
 
@@ -54,6 +59,8 @@ def entries() -> tuple[Entry, ...]:
             words="session-KNN: visits most like this one",
             make=lambda question: _single("visits", visits),
         ),
+        _deep("sasrec", "SASRec: attention over the newest events (torch)", attention),
+        _deep("lightgcn", "LightGCN: a graph of who took what (torch)", convolved),
         Entry(
             name=BLEND,
             words="all sources, weighed by a ranker learnt on this log",
@@ -122,6 +129,46 @@ def _of(fold: Fold, score: Callable[[Histories], Any]) -> Rank:
     return ranked(fold, known)
 
 
+def attention(fold: Fold, _: Any, *, question: Question) -> Rank:
+    """SASRec, of the visits or baskets where one is going on, else of the shoppers."""
+    found = SASRec({"repeats": question.protocol.repeats}).fit(
+        _ongoing(fold), seed=question.seed, threads=question.threads
+    )
+    return _of_known(fold, lambda rows: found.score(_asked(fold).select(rows)))
+
+
+def convolved(fold: Fold, _: Any, *, question: Question) -> Rank:
+    """LightGCN: a shopper's own vector, or one folded in from what is going on."""
+    found = LightGCN().learn(_ongoing(fold), seed=question.seed, threads=question.threads)
+    own = fold.shoppers
+
+    def vectors(rows: Rows) -> Any:
+        if own is not None and fold.requests.here is None:
+            return found.shopper_vectors[own[rows]]
+        return query(_asked(fold).select(rows), decay=RECENCY) @ found.item_vectors
+
+    def score(rows: Rows) -> Any:
+        asks = vectors(rows)
+        nobody = ~asks.any(axis=1, keepdims=True)
+        return np.where(nobody, -np.inf, asks @ found.item_vectors.T)
+
+    return _of_known(fold, score)
+
+
+def _ongoing(fold: Fold) -> Histories:
+    return fold.train if fold.requests.here is None else visits_of(fold.train)
+
+
+def _asked(fold: Fold) -> Histories:
+    return fold.requests.past if fold.requests.here is None else fold.requests.here
+
+
+def _of_known(fold: Fold, score: Callable[[Rows], Any]) -> Rank:
+    """Of items nobody took nothing is learnt, though they have a vector."""
+    known = fold.train.counts() > 0
+    return ranked(fold, lambda rows: np.where(known, score(rows), -np.inf))
+
+
 def blended(fold: Fold, _: Any, *, question: Question) -> Rank:
     """The two-stage pipeline; its ranker is fitted on the inner cut."""
     found = blend.fit(
@@ -160,6 +207,18 @@ def _neighbours(
         return _single(name, partial(learnt_from, trainer=trainer, question=question), grid)
 
     return Entry(name=name, words=words, make=make, can=can)
+
+
+def _deep(name: str, words: str, build: Callable[..., Rank]) -> Entry:
+    def make(question: Question) -> Model:
+        return _single(name, partial(build, question=question))
+
+    return Entry(name=name, words=words, make=make, can=_can_learn_deep)
+
+
+def _can_learn_deep(question: Question) -> bool:
+    """They know of an item what shoppers did with it, so nothing of new ones."""
+    return torches.is_installed() and not question.protocol.needs_features
 
 
 def _has_features(question: Question) -> bool:

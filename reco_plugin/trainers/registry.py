@@ -9,13 +9,19 @@ from importlib.util import find_spec
 from reco_plugin.exceptions import TrainingFailed
 from reco_plugin.trainers.base import Trainer
 
-BUILT_IN = {"lightfm": "reco_plugin.trainers.lightfm.LightFM"}
-NEEDS = {"lightfm": ("lightfm", "python -m pip install 'django-reco-plugin[lightfm]'")}
+BUILT_IN = {
+    "lightfm": "reco_plugin.trainers.lightfm.LightFM",
+    "lightgcn": "reco_plugin.trainers.deep.lightgcn.LightGCN",
+}
+NEEDS = {
+    "lightfm": ("lightfm", "python -m pip install 'django-reco-plugin[lightfm]'"),
+    "lightgcn": ("torch", "python -m pip install 'django-reco-plugin[deep]'"),
+}
 """Trainer → the module it imports when it trains, and how to come by it."""
 
 
 def get(name: str) -> type[Trainer]:
-    """The trainer called `name`: built in ('lightfm'), or 'package.module.Class'.
+    """The trainer called `name`: built in ('lightfm', 'lightgcn'), or 'package.module.Class'.
 
     Raises ValueError, saying what is there, for a name that leads nowhere or to no trainer.
     """
