@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from reco_plugin.evaluation import models, peers
 from reco_plugin.evaluation.contract import Model
@@ -22,6 +22,12 @@ def own() -> tuple[Entry, ...]:
 def taking_part(question: Question) -> list[str]:
     """The names of those that can answer this question on this log."""
     return [name for name, entry in entries().items() if entry.can(question)]
+
+
+def lacking(names: Iterable[str]) -> dict[str, str]:
+    """Of these models, what must be installed for those that cannot take part for lack of it, by name."""
+    told = {name: entry.lacks() for name, entry in entries().items() if name in set(names)}
+    return {name: words for name, words in told.items() if words}
 
 
 def model(name: str, question: Question) -> Model:

@@ -56,6 +56,8 @@ class Entry:
     make: Callable[[Question], Model]
     can: Callable[[Question], bool] = lambda question: True
     """Is there what it needs: times, features, baskets, a library?"""
+    lacks: Callable[[], str] = lambda: ""
+    """Which library is not there, and how to come by it; empty when all are."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

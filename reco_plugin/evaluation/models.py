@@ -213,7 +213,9 @@ def _deep(name: str, words: str, build: Callable[..., Rank]) -> Entry:
     def make(question: Question) -> Model:
         return _single(name, partial(build, question=question))
 
-    return Entry(name=name, words=words, make=make, can=_can_learn_deep)
+    return Entry(
+        name=name, words=words, make=make, can=_can_learn_deep, lacks=torches.what_is_missing
+    )
 
 
 def _can_learn_deep(question: Question) -> bool:

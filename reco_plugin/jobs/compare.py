@@ -224,7 +224,7 @@ def _measured(
     live = _live(work.site)
     names = chosen(question, options)
     found: dict[str, tuple[Sort, Answers]] = {}
-    failed: dict[str, str] = {}
+    failed = entrants.lacking(options.models)
     for number, (name, answer) in enumerate(_asked(shop, asked, question, names, work), 1):
         work.progress("models", number, len(names))
         if isinstance(answer, str):

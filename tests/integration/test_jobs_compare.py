@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sys
 from io import StringIO
 from typing import Any
 
@@ -152,6 +153,14 @@ def test_items_first_sold_after_the_cut_are_never_recommended_from_the_past(cata
     run = compared(models=("chance", "popularity", "content"))
     assert not run.metrics["failed"]
     assert any("first sold after the cut" in line for line in run.metrics["statement"])
+
+
+def test_a_model_asked_for_by_name_says_what_must_be_installed(catalogue, monkeypatch):
+    history(catalogue)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    run = compared(models=("chance", "sasrec"))
+    assert "django-reco-plugin[deep]" in run.metrics["failed"]["sasrec"]
+    assert {line["name"] for line in run.metrics["models"]} == {"chance", "popularity"}
 
 
 def test_what_a_shopper_dismissed_is_neither_shown_nor_looked_for(catalogue):

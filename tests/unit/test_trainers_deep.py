@@ -420,6 +420,9 @@ def test_of_new_items_they_know_nothing():
 def test_without_torch_they_stay_away_and_say_what_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert not {"sasrec", "lightgcn"} & set(entrants.taking_part(question("leave-last-out")))
+    told = entrants.lacking(["sasrec", "ease"])
+    assert list(told) == ["sasrec"]
+    assert "django-reco-plugin[deep]" in told["sasrec"]
     for fit in (
         lambda: SASRec().fit(PAST),
         lambda: LightGCN().learn(PAST),
@@ -428,6 +431,8 @@ def test_without_torch_they_stay_away_and_say_what_is_missing(monkeypatch):
         with pytest.raises(TrainingFailed, match=r"torch is not installed.*\[deep\]"):
             fit()
     assert registry.get("lightgcn") is LightGCN
+    monkeypatch.undo()
+    assert entrants.lacking(["sasrec"]) == ({} if torches.is_installed() else told)
 
 
 def test_nothing_imports_torch_before_it_learns():

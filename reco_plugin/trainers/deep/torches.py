@@ -34,6 +34,11 @@ def is_installed() -> bool:
     return find_spec("torch") is not None
 
 
+def what_is_missing() -> str:
+    """That torch is not there, and how to come by it; empty when it is."""
+    return "" if is_installed() else f"torch is not installed. Run: {INSTALL}"
+
+
 def __getattr__(name: str) -> Any:
     """The modules, imported when first asked for. Raises TrainingFailed."""
     if name not in _MODULES:
@@ -44,7 +49,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise TrainingFailed(f"torch is not installed. Run: {INSTALL}") from error
+        raise TrainingFailed(what_is_missing()) from error
 
 
 @contextmanager
