@@ -17,6 +17,7 @@ from reco_plugin.models import Run, RunStatus
 WAYS = {
     "fold_in": gettext_lazy("Personal, from recent clicks"),
     "trained": gettext_lazy("Personal, as trained"),
+    "both": gettext_lazy("Personal, both together"),
     "blend": gettext_lazy("Personal, by the learnt blend"),
     "weights": gettext_lazy("Personal, by fixed weights"),
     "popularity": gettext_lazy("Popularity, to compare"),

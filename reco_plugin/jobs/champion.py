@@ -42,7 +42,7 @@ class Champion:
     norm: float
     recency: float
     served: str
-    """How the run itself serves: 'fold_in' or 'trained'."""
+    """How the run itself serves: 'fold_in', 'trained' or 'both'."""
     until: int
     """µs since 1970 UTC: it knows nothing of what happened from then on."""
 

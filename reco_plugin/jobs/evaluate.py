@@ -29,10 +29,12 @@ from reco_plugin.types import Dataset, Ints
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.1
-WAYS = ("fold_in", "trained")
-RECENCIES = (0.5, 0.8, 0.95)
+WAYS = ("fold_in", "trained", "both")
+RECENCIES = (0.3, 0.5, 0.8, 0.95)
 """Weights of an event relative to the next newer one that folding in may take: a shop of single
 clicks forgets sooner than one of twenty-line orders."""
+FOLDING = ("fold_in", "both")
+"""The ways that forget."""
 PROTOCOL = "time split; products met before the split are neither shown nor looked for"
 
 Fit: TypeAlias = Callable[[Dataset], Learnt]
@@ -53,7 +55,7 @@ class Evaluation:
     """The figures of a trial run; lists are top-10."""
 
     served: str
-    """'fold_in' or 'trained': what the validation period preferred."""
+    """Of WAYS, what the validation period preferred."""
     recency: float
     """Of RECENCIES, what the validation period preferred for folding in."""
     epochs: int
@@ -61,7 +63,7 @@ class Evaluation:
     """Start of the test period, µs since 1970 UTC."""
     shoppers: int
     results: dict[str, Report]
-    """On the test period: 'fold_in', 'trained', 'popularity'."""
+    """On the test period: each of WAYS, and 'popularity'."""
     validation: dict[str, Report]
     difference: Difference
     notes: tuple[str, ...]
@@ -123,12 +125,12 @@ def chosen(trial: Trial, judged: Period) -> Way:
 
 
 def _recency(trial: Trial, validation: Period) -> float:
-    """Of RECENCIES, the one of largest NDCG@10 on the validation period."""
+    """Of RECENCIES, the one of largest NDCG@10 on the validation period, by whichever way that forgets."""
     popular = popular_lists(validation.past, validation.sample)
 
     def quality(recency: float) -> float:
-        lists = trial.lists(validation.sample, way("fold_in", recency), popular)
-        return judge(lists, validation.wanted).ndcg.mean
+        lists = [trial.lists(validation.sample, way(name, recency), popular) for name in FOLDING]
+        return max(judge(found, validation.wanted).ndcg.mean for found in lists)
 
     return max(RECENCIES, key=quality)
 
@@ -141,7 +143,7 @@ def _choose(trial: Trial, validation: Period, recency: float) -> tuple[str, dict
 
 
 def all_lists(trial: Trial, judged: Period, recency: float) -> dict[str, Ints]:
-    """The lists of both ways and of popularity, which also serves who has no vector."""
+    """The lists of every way and of popularity, which also serves who has no vector."""
     popular = popular_lists(judged.past, judged.sample)
     ways = {name: trial.lists(judged.sample, way(name, recency), popular) for name in WAYS}
     return {**ways, "popularity": popular}

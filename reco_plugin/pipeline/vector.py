@@ -41,8 +41,9 @@ def personal_vector(
     """The (d,) vector to match items with, or None when nothing tells what the shopper likes.
 
     `config["shopper_vector"]` is 'fold_in' (the mean of recent items, weighted by kind and recency,
-    rescaled to `norm`) or 'trained': the run's own vector, in which events after `learnt_at` are
-    blended by their share of the weight of the whole history, so that news always counts.
+    rescaled to `norm`), 'trained': the run's own vector, in which events after `learnt_at` are
+    blended by their share of the weight of the whole history, so that news always counts; or 'both': the mean of
+    these two.
     `config["recency"]` is the weight of an event relative to the next newer one.
 
     What was sent back, cancelled or dismissed speaks against a product, and what was done before then
@@ -50,11 +51,20 @@ def personal_vector(
     """
     known = EventWeights.from_settings().weights if weights is None else weights
     told = list(_told(history.events, known, float(config.get("recency", RECENCY)), now))
-    if config.get("shopper_vector") == "trained" and history.vector is not None:
-        return _brought_up_to_date(history.vector, told, learnt_at, norm)
+    how = config.get("shopper_vector")
+    if how in {"trained", "both"} and history.vector is not None:
+        trained = _brought_up_to_date(history.vector, told, learnt_at, norm)
+        folded = _folded_in(told, norm) if how == "both" else None
+        return trained if folded is None else (trained + folded) / 2
+    folded = _folded_in(told, norm)
+    return history.vector if folded is None else folded
+
+
+def _folded_in(told: Sequence[_Told], norm: float) -> Floats | None:
+    """None when nothing speaks for anything."""
     told = [one for one in told if one.undone_at is None]
     if not any(one.strength > 0 for one in told):
-        return history.vector
+        return None
     return _fold([one.vector for one in told], [one.strength for one in told], norm)
 
 

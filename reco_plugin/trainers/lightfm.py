@@ -18,6 +18,7 @@ from scipy import sparse
 from reco_plugin import hyperparameters as configs
 from reco_plugin.exceptions import NotEnoughData, TrainingFailed
 from reco_plugin.trainers import features as sides
+from reco_plugin.trainers import placing
 from reco_plugin.trainers.base import Learnt, Progress
 from reco_plugin.trainers.validation import METRIC, Best, Judge, judge
 from reco_plugin.types import Dataset, Floats
@@ -60,8 +61,9 @@ class Config:
     n: int = 10
     item_features: bool = True
     shopper_features: bool = True
-    identity_share: float = 0.5
-    """Share of a row's weight that is its identity, where it has features: less helps new products."""
+    identity_share: float = 0.9
+    """Share of a row's weight that is its identity, where it has features. What few shoppers have taken leans on
+    the rest; what nobody has is placed by its features alone (see `placing`)."""
     weights: bool = True
     """Let an interaction's weight scale its updates; off counts all alike. warp-kos never weighs."""
     patience: int = 3
@@ -145,8 +147,8 @@ class _Fit:
     weights: sparse.coo_matrix | None
     item_features: sparse.csr_matrix | None
     shopper_features: sparse.csr_matrix | None
-    n_sides: int
-    """Named item features that take part."""
+    sides: sparse.csr_matrix | None
+    """Item features that take part, rows adding up to one."""
     judge: Judge | None
     notes: list[str]
 
@@ -203,10 +205,11 @@ class _Fit:
     def _learnt(self, engine: Any, epoch: int, history: list[dict[str, float]]) -> Learnt:
         biases, items = engine.get_item_representations(self.item_features)
         _, shoppers = engine.get_user_representations(self.shopper_features)
-        named = self._named(engine)
+        whole = np.hstack([items, biases[:, None]]).astype(np.float32)
+        named = self._named(whole)
         return Learnt(
-            item_vectors=np.ascontiguousarray(items, dtype=np.float32),
-            item_biases=np.ascontiguousarray(biases, dtype=np.float32),
+            item_vectors=whole[:, :-1].copy(),
+            item_biases=whole[:, -1].copy(),
             shopper_vectors=np.ascontiguousarray(shoppers, dtype=np.float32),
             feature_vectors=named[:, :-1].copy(),
             feature_biases=named[:, -1].copy(),
@@ -215,15 +218,21 @@ class _Fit:
             notes=tuple(self.notes),
         )
 
-    def _named(self, engine: Any) -> Floats:
-        """(n_sides, d + 1): what each named feature adds to an item's vector and bias.
+    def _named(self, whole: Floats) -> Floats:
+        """(n_sides, d + 1): what each named feature says of an item's vector and bias (`whole`, (n, d + 1)).
 
-        Weighted as in training, so that a product born later, whose normalised features times these
-        are its vector, is what one in training would be with nothing known of its identity.
+        Items that nobody has taken are placed in `whole` by what theirs say.
         """
-        whole = np.hstack([engine.item_embeddings, engine.item_biases[:, None]])
-        named = whole[len(whole) - self.n_sides :]
-        return np.asarray(named * (1 - self.config.identity_share), dtype=np.float32)
+        if self.sides is None:
+            return np.zeros((0, whole.shape[1]), np.float32)
+        counts = np.bincount(self.interactions.col, minlength=len(whole))
+        taken = counts > 0
+        named = placing.regressed(self.sides[taken], whole[taken], counts[taken])
+        norm = placing.predicted_norm(self.sides[taken], named[:, :-1])
+        new = np.flatnonzero(~taken & (np.diff(self.sides.indptr) > 0))
+        found = np.asarray(self.sides[new] @ named, dtype=np.float32)
+        whole[new] = np.hstack([placing.scaled(found[:, :-1], norm), found[:, -1:]])
+        return named
 
 
 def _prepare(
@@ -246,7 +255,7 @@ def _prepare(
         weights=None,
         item_features=sides.with_identity(items, n_items, share=config.identity_share),
         shopper_features=sides.with_identity(shoppers, n_shoppers, share=config.identity_share),
-        n_sides=len(items.names) if items is not None else 0,
+        sides=sides.normalised(items.matrix) if items is not None and items.names else None,
         judge=judge(dataset, most=config.validate_shoppers, seed=seed),
         notes=[],
     )

@@ -93,7 +93,7 @@ def test_learning_beats_popularity_where_tastes_differ(shop):
     run = train()
     results = run.metrics["results"]
     served = results[run.metrics["served"]]
-    assert set(results) == {"fold_in", "trained", "popularity"}
+    assert set(results) == {"fold_in", "trained", "both", "popularity"}
     assert served["ndcg@10"]["low"] > results["popularity"]["ndcg@10"]["high"]
     assert served["coverage@10"] > results["popularity"]["coverage@10"]
     assert run.config["shopper_vector"] == run.metrics["served"]
@@ -181,7 +181,12 @@ def test_the_evaluator_lists_what_pipeline_and_store_serve(shop):
     )
     sample = everyone(log, seed=0)
     keys = log.items.to_python()
-    for way in (way_of("fold_in", 0.8), way_of("fold_in", 0.95), way_of("trained", 0.5)):
+    for way in (
+        way_of("fold_in", 0.8),
+        way_of("fold_in", 0.95),
+        way_of("trained", 0.5),
+        way_of("both", 0.8),
+    ):
         _, lists = trial.answers(sample, way)
         for row in range(0, len(lists), 7):
             shopper = log.shoppers.key(int(sample.shoppers[row]))

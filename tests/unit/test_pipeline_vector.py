@@ -120,3 +120,19 @@ def test_turning_down_never_draws_nearer(before, kind):
     down = did(kind, "boot", BOOTS, days=1)
     found = vector(down, *events)
     assert found is None or found @ BOOTS < 0
+
+
+# --- the two together ----------------------------------------------------------------------------
+
+BOTH = {"shopper_vector": "both"}
+
+
+def test_both_is_the_mean_of_the_two():
+    trained, folded = (vector(BOUGHT, LOOKED, own=BELTS, config=one) for one in (TRAINED, {}))
+    assert vector(BOUGHT, LOOKED, own=BELTS, config=BOTH) == pytest.approx((trained + folded) / 2)
+
+
+def test_both_is_the_one_there_is():
+    assert vector(own=BELTS, config=BOTH) == pytest.approx(BELTS)
+    assert vector(BOUGHT, LOOKED, config=BOTH) == pytest.approx(vector(BOUGHT, LOOKED))
+    assert vector(config=BOTH) is None

@@ -38,6 +38,7 @@ WORST_FIRST = (1, BUSY, 3, 0)
 NAMES = {
     "fold_in": "personal, folded in",
     "trained": "personal, trained",
+    "both": "personal, both",
     "blend": "blend, learnt",
     "weights": "fixed weights",
     "popularity": "popularity",
