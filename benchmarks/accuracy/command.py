@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.accuracy import (
     attributes,
     compare,
+    figures,
     peers,
     pipeline,
     protocols,
@@ -26,6 +27,7 @@ from benchmarks.accuracy.compare import Measured
 from benchmarks.accuracy.protocols import Protocol
 from benchmarks.harness import Bench, Row
 from reco_plugin.exceptions import NotEnoughData
+from reco_plugin.ranking.contest import AUTO, LAMBDAMART, LINEAR, RANKERS
 from reco_plugin.ranking.folds import Fold
 from reco_plugin.types import Features
 
@@ -37,10 +39,18 @@ def main(argv: Sequence[str]) -> int:
     """See the package."""
     told = _parser().parse_args(argv)
     try:
+        if told.figures:
+            return figures.main(told.only, as_json=told.json)
         if told.pipeline and not told.log:
             return _served(_planted_fold(told), {}, told)
         return _run(told) if told.log else _planted(told)
-    except (reading.CannotRead, NotEnoughData, pipeline.CannotServe, vectors.CannotAsk) as error:
+    except (
+        reading.CannotRead,
+        NotEnoughData,
+        pipeline.CannotServe,
+        vectors.CannotAsk,
+        figures.NoData,
+    ) as error:
         print(str(error), file=sys.stderr)
         return 2
 
@@ -121,14 +131,31 @@ def measured(
         bar.set_description("pipeline")
         found.append(
             compare.pipeline(
-                fold, protocol, features=features, seed=told.seed, threads=told.threads
+                fold,
+                protocol,
+                features=features,
+                seed=told.seed,
+                threads=told.threads,
+                ranker=told.ranker,
             )
         )
         bar.update()
-        for what in compare.withholdable(fold, protocol) if told.ablations else ():
-            part, same = compare.withheld(fold, protocol, what)
-            named = {"features": features, "seed": told.seed, "threads": told.threads}
-            found.append(compare.pipeline(part, same, name=f"pipeline without {what}", **named))
+        found += _ablated(fold, protocol, told, features) if told.ablations else []
+    return found
+
+
+def _ablated(
+    fold: Fold, protocol: Protocol, told: argparse.Namespace, features: Features | None
+) -> list[Measured]:
+    """The pipeline with less to go by, and with each ranker whatever it would have chosen."""
+    named = {"features": features, "seed": told.seed, "threads": told.threads}
+    found = []
+    for what in compare.withholdable(fold, protocol):
+        part, same = compare.withheld(fold, protocol, what)
+        found.append(compare.pipeline(part, same, name=f"pipeline without {what}", **named))
+    for ranker in (LINEAR, LAMBDAMART):
+        name = f"pipeline, ranker {ranker}"
+        found.append(compare.pipeline(fold, protocol, name=name, ranker=ranker, **named))
     return found
 
 
@@ -189,7 +216,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ablations",
         action="store_true",
-        help="also the pipeline without times, or without history",
+        help="also the pipeline without times, without history, and by each ranker",
+    )
+    parser.add_argument(
+        "--ranker",
+        choices=RANKERS,
+        default=AUTO,
+        help="'auto' takes LambdaMART only where it is better on lists held out, beyond its interval",
     )
     parser.add_argument(
         "--most", type=int, default=0, help="ask at most this many, drawn by seed; 0: all"
@@ -204,6 +237,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="LightFM as this product trains and asks it, beside stock LightFM at its best setting; bar 1",
     )
+    parser.add_argument(
+        "--figures",
+        action="store_true",
+        help="every figure of the docs, row by row, from the logs in BENCH_DATA",
+    )
+    parser.add_argument("--only", default="", help="with --figures: some of them, by name")
     parser.add_argument("--bar", type=float, default=BAR, help="what the ratio must reach")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
