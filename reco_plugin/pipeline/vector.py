@@ -55,7 +55,9 @@ def personal_vector(
     if how in {"trained", "both"} and history.vector is not None:
         trained = _brought_up_to_date(history.vector, told, learnt_at, norm)
         folded = _folded_in(told, norm) if how == "both" else None
-        return trained if folded is None else (trained + folded) / 2
+        if folded is None:
+            return trained
+        return np.asarray((trained + folded) / 2, dtype=np.float32)
     folded = _folded_in(told, norm)
     return history.vector if folded is None else folded
 
