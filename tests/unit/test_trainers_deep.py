@@ -19,7 +19,7 @@ from reco_plugin.exceptions import NotEnoughData, TrainingFailed
 from reco_plugin.ranking import folds
 from reco_plugin.testing.neighbours import planted_features, planted_histories
 from reco_plugin.testing.trainers import TrainerConformance, planted_dataset, small_dataset
-from reco_plugin.trainers import registry
+from reco_plugin.trainers import process, registry, spaces
 from reco_plugin.trainers.deep import sequences, torches
 from reco_plugin.trainers.deep.holdout import held_out
 from reco_plugin.trainers.deep.lightgcn import LightGCN
@@ -372,6 +372,19 @@ def test_items_nobody_took_are_read_from_their_features():
     assert (scores[15:, 4] < scores[15:, 5]).all()
 
 
+@needs_torch
+def test_a_personal_run_learns_it_in_a_process_of_its_own():
+    """Under a bound of memory that the library's own mapping would break."""
+    found = process.run("lightgcn", GRAPH, planted_dataset(), seed=1, memory_mb=600, timeout=300)
+    assert np.allclose(np.linalg.norm(found.shopper_vectors, axis=1), 1, atol=1e-4)
+
+
+def test_what_may_be_tried_of_it_are_its_own_settings():
+    for name, tried in spaces.space_of("lightgcn").items():
+        for value in tried.grid():
+            LightGCN({name: value})
+
+
 def test_it_knows_what_it_needs():
     assert LightGCN().memory_mb(planted_dataset()) > 32
 
@@ -444,14 +457,13 @@ def test_nothing_imports_torch_before_it_learns():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@needs_torch
-def test_what_torch_maps_does_not_count_as_its_memory():
-    """A bound in MiB is of what learning takes, not of the gigabytes that the library maps."""
+def test_what_is_mapped_as_a_library_does_not_count_and_the_bound_holds():
+    """A bound in MiB is of what learning takes, not of the gigabytes that torch maps."""
     pytest.importorskip("resource")
     code = (
-        "from reco_plugin.children import life; life.limit_memory(400); "
-        "from reco_plugin.trainers.deep import torches; import numpy as np\n"
-        "with torches.session(0, 1): pass\n"
-        "try:\n    np.ones(10**9)\nexcept MemoryError:\n    raise SystemExit(7)"
+        "import mmap; from reco_plugin.children import life; life.limit_memory(100)\n"
+        "with life.libraries():\n    mapped = mmap.mmap(-1, 1 << 30)\n"
+        "room = bytearray(50 << 20)\n"
+        "try:\n    bytearray(500 << 20)\nexcept MemoryError:\n    raise SystemExit(7)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 7

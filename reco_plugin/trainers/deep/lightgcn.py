@@ -23,6 +23,7 @@ from reco_plugin.trainers.deep import torches
 from reco_plugin.trainers.deep.holdout import held_out
 from reco_plugin.trainers.features import check, normalised
 from reco_plugin.trainers.histories import Histories
+from reco_plugin.trainers.spaces import Real, Space, Whole
 from reco_plugin.trainers.validation import METRIC, Best, judge
 from reco_plugin.types import Dataset, Floats, IdMap
 
@@ -71,6 +72,12 @@ class LightGCN:
     """The `lightgcn` trainer."""
 
     name: ClassVar[str] = "lightgcn"
+    space: ClassVar[Space] = {
+        "dimensions": Whole(low=16, high=128, log=True),
+        "layers": Whole(low=1, high=3),
+        "temperature": Real(low=0.05, high=0.5, log=True),
+        "learning_rate": Real(low=0.001, high=0.05, log=True),
+    }
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         self.config = configs.read(Config, config)
