@@ -177,6 +177,12 @@ class Settings:
         "Learn from the shop's own log which source to believe, and recommend by that where it is better; "
         "False recommends by fixed weights again, at once.",
     )
+    RANKER = Setting(
+        str,
+        "auto",
+        "What the learnt blend ranks with: 'linear'; 'lambdamart', LightGBM's trees on top of it (the extra "
+        "'lightgbm'); 'auto': trees where they are better on lists held out, beyond the interval.",
+    )
     OBJECTIVE = Setting(
         str,
         "",

@@ -27,6 +27,7 @@ from benchmarks.accuracy.compare import Measured
 from benchmarks.accuracy.protocols import Protocol
 from benchmarks.harness import Bench, Row
 from reco_plugin.exceptions import NotEnoughData
+from reco_plugin.ranking.contest import AUTO, LAMBDAMART, LINEAR, RANKERS
 from reco_plugin.ranking.folds import Fold
 from reco_plugin.types import Features
 
@@ -130,14 +131,31 @@ def measured(
         bar.set_description("pipeline")
         found.append(
             compare.pipeline(
-                fold, protocol, features=features, seed=told.seed, threads=told.threads
+                fold,
+                protocol,
+                features=features,
+                seed=told.seed,
+                threads=told.threads,
+                ranker=told.ranker,
             )
         )
         bar.update()
-        for what in compare.withholdable(fold, protocol) if told.ablations else ():
-            part, same = compare.withheld(fold, protocol, what)
-            named = {"features": features, "seed": told.seed, "threads": told.threads}
-            found.append(compare.pipeline(part, same, name=f"pipeline without {what}", **named))
+        found += _ablated(fold, protocol, told, features) if told.ablations else []
+    return found
+
+
+def _ablated(
+    fold: Fold, protocol: Protocol, told: argparse.Namespace, features: Features | None
+) -> list[Measured]:
+    """The pipeline with less to go by, and with each ranker whatever it would have chosen."""
+    named = {"features": features, "seed": told.seed, "threads": told.threads}
+    found = []
+    for what in compare.withholdable(fold, protocol):
+        part, same = compare.withheld(fold, protocol, what)
+        found.append(compare.pipeline(part, same, name=f"pipeline without {what}", **named))
+    for ranker in (LINEAR, LAMBDAMART):
+        name = f"pipeline, ranker {ranker}"
+        found.append(compare.pipeline(fold, protocol, name=name, ranker=ranker, **named))
     return found
 
 
@@ -198,7 +216,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ablations",
         action="store_true",
-        help="also the pipeline without times, or without history",
+        help="also the pipeline without times, without history, and by each ranker",
+    )
+    parser.add_argument(
+        "--ranker",
+        choices=RANKERS,
+        default=AUTO,
+        help="'auto' takes LambdaMART only where it is better on lists held out, beyond its interval",
     )
     parser.add_argument(
         "--most", type=int, default=0, help="ask at most this many, drawn by seed; 0: all"

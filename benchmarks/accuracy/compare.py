@@ -16,6 +16,7 @@ from reco_plugin.evaluation.measuring import alone, chosen, in_batches
 from reco_plugin.evaluation.protocols import Protocol
 from reco_plugin.evaluation.verdicts import holds, lines
 from reco_plugin.ranking import blend
+from reco_plugin.ranking.contest import AUTO
 from reco_plugin.ranking.folds import Fold
 from reco_plugin.types import Features
 
@@ -51,11 +52,18 @@ def pipeline(
     seed: int,
     threads: int,
     name: str = PIPELINE,
+    ranker: str = AUTO,
 ) -> Measured:
     """The default pipeline, fitted with nothing but the part that may be learnt from."""
     began = time.perf_counter()
     found = blend.fit(
-        fold.train, protocol.inner, fold.requests, features=features, seed=seed, threads=threads
+        fold.train,
+        protocol.inner,
+        fold.requests,
+        features=features,
+        ranker=ranker,
+        seed=seed,
+        threads=threads,
     )
     fit_s = time.perf_counter() - began
     k = depth(fold, protocol)
@@ -73,7 +81,12 @@ def pipeline(
         ms=ms,
         default=name == PIPELINE,
         own=True,
-        note=f"slowest member {slowest} {found.members.seconds[slowest]:.1f} s",
+        note="; ".join(
+            filter(
+                None,
+                [f"slowest member {slowest} {found.members.seconds[slowest]:.1f} s", found.note],
+            )
+        ),
         alone_p50_ms=float(np.percentile(single, 50)),
         alone_p90_ms=float(np.percentile(single, 90)),
         fit_parts_s={name: round(took, 3) for name, took in found.seconds.items()},

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 from reco_plugin import backends, conf
 from reco_plugin.checks.registration import Messages, check
 from reco_plugin.exceptions import RecoError
+from reco_plugin.ranking.contest import RANKERS
 from reco_plugin.retrieval import SOURCES
 from reco_plugin.retrieval.kinds import OWN, added
 from reco_plugin.stores.choice import BUILT_IN
@@ -24,6 +25,7 @@ from reco_plugin.types import EventKind, Rung
 CHOICES = {
     "PURCHASE_DURABILITY": ("on_commit", "transactional"),
     "FORCE_RUNG": ("", *(rung.value for rung in Rung)),
+    "RANKER": RANKERS,
 }
 ABOVE_ZERO = ("STATEMENT_TIMEOUT_MS", "WRITE_TIMEOUT_MS")
 """Where 0 is no limit to PostgreSQL, and no time at all to us."""

@@ -10,6 +10,7 @@ from django.db import DatabaseError
 
 from reco_plugin import backends
 from reco_plugin.doctor import (
+    blend,
     database,
     drift,
     host,
@@ -63,6 +64,7 @@ QUESTIONS = (
     Question(ask=training.memory, needs="tables"),
     Question(ask=training.child_process, is_slow=True),
     Question(ask=training.tuning, needs="tables"),
+    Question(ask=blend.ranker, needs="tables"),
     Question(ask=drift.watched, needs="tables"),
 )
 

@@ -96,6 +96,7 @@ def _config(options: Mapping[str, Any]) -> dict[str, Any]:
         "best": settings.best,
         "fewest": conf.settings.MIN_PAIR_SHOPPERS,
         "objective": conf.settings.OBJECTIVE,
+        "ranker": conf.settings.RANKER,
     }
 
 

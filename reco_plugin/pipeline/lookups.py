@@ -117,14 +117,13 @@ class Reader:
     @property
     def blend(self) -> LiveRun | None:
         """The live blend, where a page may ask it."""
-        run = self.runs.get(blending.KIND)
-        return run if run is not None and blending.is_usable(run.config) else None
+        return self.runs.get(blending.KIND) if self.blends else None
 
     @property
     def blends(self) -> int:
         """Of how many of a shopper's newest products the live blend may be asked; 0 for none."""
-        run = self.blend
-        return int(run.config.get("newest", 0)) if run is not None else 0
+        run = self.runs.get(blending.KIND)
+        return blending.newest(run.run, run.config) if run is not None else 0
 
     def run_of(self, lookup: Lookup) -> LiveRun | None:
         """The live run that answers `lookup`; None where none does, or none is needed."""

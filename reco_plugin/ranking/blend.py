@@ -15,16 +15,18 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from reco_plugin.ranking import logit, members
-from reco_plugin.ranking.evidence import Evidence, gather, names, plain
+from reco_plugin.ranking import contest, members
+from reco_plugin.ranking.contest import AUTO, Choice, Lists, Terms
+from reco_plugin.ranking.evidence import FORMS, Evidence, gather, names, plain
 from reco_plugin.ranking.folds import Cut, Fold
+from reco_plugin.ranking.forest import Forest, columns_of, named
 from reco_plugin.ranking.logit import Logit
 from reco_plugin.ranking.members import Members, Traits
 from reco_plugin.ranking.requests import Requests
 from reco_plugin.trainers.histories import Histories
 from reco_plugin.types import Features, Floats, Ints
 
-ASKED = 4_000
+ASKED = 8_000
 """Most requests the ranker learns from."""
 ENOUGH = 1_500
 """Requests below which it learns from earlier cuts too, each inside what the one before left to learn from."""
@@ -42,33 +44,45 @@ class Blend:
     members: Members
     ranker: Logit
     traits: Traits
+    trees: Forest | None = None
+    """What is added to the ranker's score; None where that is better by itself."""
+    note: str = ""
+    """How it was decided."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Of each part of the fit."""
 
     def rank(self, requests: Requests, k: int) -> Ints:
         """int32 (n, k): the best items for each request, best first, -1 for an empty place."""
         parts = [
-            evidence.best(self.ranker.score(evidence.features), k)
+            evidence.best(self.scores(evidence.features), k)
             for evidence in gather(requests, self.members.sources, self.members.facts)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, k), np.int32)
 
+    def scores(self, features: Floats) -> Floats:
+        """float32 (c,): the larger, the likelier."""
+        found = self.ranker.score(features)
+        if self.trees is None:
+            return found
+        laid = _Laid(sources=len(self.members.sources))
+        return found + self.trees.score(laid(features, self.ranker.weights))
+
     def weights(self) -> dict[str, float]:
-        """What the ranker learnt, by feature."""
+        """What the linear ranker learnt, by feature."""
         columns = names(self.members.sources, self.members.facts)
         return dict(zip(columns, self.ranker.weights.tolist(), strict=True))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Lists:
-    """What was on offer, one list after another."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Laid:
+    """Features as trees are told of them: of a source the share alone, since its other forms put in the same order."""
 
-    features: Floats
-    """(c, f)"""
-    counts: npt.NDArray[np.int64]
-    """(lists,) candidates of each."""
-    taken: npt.NDArray[np.bool_]
-    """(c,)"""
+    sources: int
+
+    def __call__(self, features: Floats, weights: npt.NDArray[np.float64]) -> Floats:
+        facts = self.sources * len(FORMS)
+        linear = features @ weights.astype(np.float32)
+        return columns_of(features[:, : facts : len(FORMS)], features[:, facts:], linear)
 
 
 def fit(
@@ -77,23 +91,28 @@ def fit(
     asked: Requests,
     *,
     features: Features | None = None,
+    ranker: str = AUTO,
     seed: int = 0,
     threads: int = 1,
 ) -> Blend:
     """A pipeline for requests like `asked` (which only tell what they hold, not what came of them).
 
-    Raises NotEnoughData when nothing happened in `past`.
+    `ranker` is 'linear', 'lambdamart' or 'auto'; see `contest.chosen`. Raises NotEnoughData when nothing happened
+    in `past`, and ValueError for another ranker.
     """
     of = members.traits(past, asked, features)
     told = partial(members.fit, of=of, features=features, seed=seed, threads=threads)
     began = time.perf_counter()
     final = told(past)
     fitted = time.perf_counter()
-    ranker = _ranker(_lists(past, cut, told, final, seed), final)
+    seen = _lists(past, cut, told, final, seed)
+    choice = _choice(seen, final, ranker=ranker, seed=seed, threads=threads)
     done = time.perf_counter()
     return Blend(
         members=final,
-        ranker=ranker,
+        ranker=choice.linear,
+        trees=choice.trees,
+        note=choice.note,
         traits=of,
         seconds={"members": fitted - began, "ranker": done - fitted, "whole": done - began},
     )
@@ -128,7 +147,11 @@ def lists(fold: Fold, found: Members, *, seed: int = 0) -> Iterator[Lists]:
         taken = evidence.marked(fold.wanted[start:stop])
         kept = _kept(evidence, taken, random)
         counts = np.bincount(evidence.rows[kept], minlength=len(evidence.counts))
-        yield Lists(features=evidence.features[kept], counts=counts[counts > 0], taken=taken[kept])
+        yield Lists(
+            features=evidence.features[kept],
+            counts=counts[counts > 0],
+            taken=taken[kept].astype(np.float64),
+        )
         start = stop
 
 
@@ -149,15 +172,26 @@ def _drawn(fold: Fold, seed: int) -> Fold:
     return fold.select(np.sort(rows))
 
 
-def _ranker(found: Iterator[Lists], final: Members) -> Logit:
+def _choice(
+    found: Iterator[Lists], final: Members, *, ranker: str, seed: int, threads: int
+) -> Choice:
     """The ranker that makes what happened most likely; a plain blend when nothing is known of that."""
     prior = plain(final.sources, final.facts)
     kept = [one for one in found if len(one.counts)]
-    if not kept:
-        return Logit(weights=prior, likelihood=0.0, rounds=0)
-    return logit.fit(
-        np.concatenate([one.features for one in kept]),
-        np.concatenate([one.counts for one in kept]),
-        np.concatenate([one.taken for one in kept]),
-        prior=prior,
+    lists = Lists(
+        features=np.concatenate(
+            [np.zeros((0, len(prior)), np.float32), *(x.features for x in kept)]
+        ),
+        counts=np.concatenate([np.zeros(0, np.int64), *(x.counts for x in kept)]),
+        taken=np.concatenate([np.zeros(0), *(x.taken for x in kept)]),
     )
+    facts = [name for fact in final.facts for name in fact.names]
+    terms = Terms(
+        laid=_Laid(sources=len(final.sources)),
+        columns=named([source.name for source in final.sources], facts),
+        prior=prior,
+        ranker=ranker,
+        seed=seed,
+        threads=threads,
+    )
+    return contest.chosen(lists, terms)

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
 from reco_plugin.exceptions import NotEnoughData
-from reco_plugin.ranking import folds, logit, members
+from reco_plugin.ranking import contest, folds, members
 from reco_plugin.ranking.blend import ASKED, OTHERS
+from reco_plugin.ranking.contest import AUTO, LAMBDAMART, LINEAR, Choice, Lists, Terms
 from reco_plugin.ranking.evidence import FORMS, PLAIN, forms
 from reco_plugin.ranking.facts import TrendFacts
 from reco_plugin.ranking.folds import Fold
+from reco_plugin.ranking.forest import Forest
 from reco_plugin.ranking.members import DECAYS, Members, Traits
 from reco_plugin.ranking.packed import Packed, pack
 from reco_plugin.ranking.requests import Requests
-from reco_plugin.ranking.votes import DIGITS, Recipe, Votes, features, votes
+from reco_plugin.ranking.votes import DIGITS, Recipe, Votes, features, told, votes
 from reco_plugin.trainers.histories import Histories
 from reco_plugin.trainers.transitions import required
 from reco_plugin.trainers.trending import Trending
@@ -50,6 +52,8 @@ class Settings:
     """Of each item's list, by each member."""
     fewest: int = 0
     """Shoppers who must hold a pair before a list may tell of it."""
+    ranker: str = AUTO
+    """'linear', 'lambdamart' or 'auto'; see `contest.chosen`."""
     seed: int = 0
     threads: int = 1
 
@@ -62,7 +66,7 @@ class Known:
     names: tuple[str, ...]
     """Of the columns of `facts`."""
     facts: Floats
-    """(n_items, len(names)) what is known of an item, whoever asks."""
+    """(n_items, len(names)) what is known of an item, whoever asks, beside the median item."""
     trending: Ints
     """Items most wanted lately, best first."""
     seconds: Mapping[str, float]
@@ -143,18 +147,21 @@ def learn(
     first = known(inner.train, of, features, settings) if len(inner.requests) else None
     then = known(past, of, features, settings, moment)
     seen = list(_asked(inner, first, then, worth, settings))
-    trial = _served(then, _weights(seen, then), settings)
+    tried = _choice(seen, then, settings)
+    trial = _served(then, tried, settings)
     late = folds.after_moment(whole, moment=moment)
     seen += _asked(late, then, then, worth, settings)
     now = known(whole, of, features, settings)
-    weights = _weights(seen, now)
+    judged = replace(settings, ranker=LINEAR if tried.trees is None else LAMBDAMART)
+    found = _choice(seen, now, judged)  # by the ranker that is judged
+    weights = found.linear.weights
     return Learnt(
         trial=trial,
-        final=_served(now, weights, settings),
+        final=_served(now, found, settings),
         facts=dict(zip(now.names, weights[-len(now.names) :].tolist(), strict=True)),
         requests=sum(len(one.counts) for one in seen),
         seconds={**now.seconds, "whole": time.perf_counter() - began},
-        notes=now.notes,
+        notes=(*now.notes, *([tried.note] if tried.note else [])),
     )
 
 
@@ -181,12 +188,12 @@ def known(
     moment: int | None = None,
 ) -> Known:
     """Fit all members, cut their lists short, count what is wanted. Raises NotEnoughData."""
-    told = Members()
+    fitted = Members()
     learnt = members.learn(
-        past, of, told, features=given, seed=settings.seed, threads=settings.threads
+        past, of, fitted, features=given, seed=settings.seed, threads=settings.threads
     )
     if not learnt:
-        raise NotEnoughData("; ".join(told.notes))
+        raise NotEnoughData("; ".join(fitted.notes))
     packed = pack(
         {name: found.matrix for name, found in learnt.items()},
         settings.best,
@@ -200,8 +207,8 @@ def known(
         names=names,
         facts=facts,
         trending=trending,
-        seconds=told.seconds,
-        notes=tuple(told.notes),
+        seconds=fitted.seconds,
+        notes=tuple(fitted.notes),
     )
 
 
@@ -218,6 +225,7 @@ def _facts(past: Histories, moment: int | None) -> tuple[tuple[str, ...], Floats
     share = listed / max(float(listed.max(initial=0.0)), 1e-12)
     best = np.argsort(-share, kind="stable")[:TRENDING]
     facts = np.hstack([wanted, forms(share).T]).astype(np.float32)
+    facts -= np.median(facts, axis=0)
     return (*trends.names, *WANTED), facts, best[share[best] > 0].astype(np.int32)
 
 
@@ -251,7 +259,7 @@ def _asked(
         fold = fold.select(np.sort(random.choice(len(fold.requests), ASKED, replace=False)))
     bare = Served(
         packed=before.packed,
-        recipe=_recipe(before, np.zeros(0), settings),
+        recipe=_recipe(before, np.zeros(0), None, settings),
         prior=np.zeros(before.packed.n_items, np.float32),
         trending=before.trending,
     )
@@ -288,45 +296,66 @@ def _note(
     odds = min(OTHERS / len(taken), 1.0)
     kept = (taken > 0) | (random.random(len(taken)) < odds)
     items = np.asarray(offered.candidates)[kept]
-    told = np.hstack([features(offered, DECAYS)[kept], before.facts[items]])
-    found.features.append(told)
-    found.counts.append(len(told))
+    rows = np.hstack([features(offered, DECAYS)[kept], before.facts[items]])
+    found.features.append(rows)
+    found.counts.append(len(rows))
     found.taken.append(taken[kept])
 
 
-def _weights(seen: Sequence[_Lists], like: Known) -> npt.NDArray[np.float64]:
+def _choice(seen: Sequence[_Lists], like: Known, settings: Settings) -> Choice:
     """Weights of all features, those of members first; a plain blend where nothing was taken."""
     n_votes = len(like.packed.members) * len(DECAYS) * len(FORMS)
     prior = np.zeros(n_votes + len(like.names))
     prior[0 : n_votes : len(FORMS)] = PLAIN * len(FORMS) / n_votes
-    told = [one for one in seen if one.counts]
-    if not told:
-        return prior
-    found = logit.fit(
-        np.concatenate([part for one in told for part in one.features]),
-        np.concatenate([one.counts for one in told]).astype(np.int64),
-        np.concatenate([part for one in told for part in one.taken]),
-        prior=prior,
+    nothing = np.zeros((0, len(prior)), np.float32)
+    lists = Lists(
+        features=np.concatenate([nothing, *(part for one in seen for part in one.features)]),
+        counts=np.array([count for one in seen for count in one.counts], np.int64),
+        taken=np.concatenate([np.zeros(0), *(part for one in seen for part in one.taken)]),
     )
-    return found.weights
+    terms = Terms(
+        laid=_Laid(votes=n_votes),
+        columns=_recipe(like, np.zeros(0), None, settings).columns,
+        prior=prior,
+        ranker=settings.ranker,
+        seed=settings.seed,
+        threads=settings.threads,
+    )
+    return contest.chosen(lists, terms)
 
 
-def _recipe(like: Known, weights: npt.NDArray[np.float64], settings: Settings) -> Recipe:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Laid:
+    """Features as trees are told of them on a page, which knows all facts of an item as one number."""
+
+    votes: int
+
+    def __call__(self, found: Floats, weights: npt.NDArray[np.float64]) -> Floats:
+        by = weights.astype(np.float32)
+        prior = found[:, self.votes :] @ by[self.votes :]
+        linear = found[:, : self.votes] @ by[: self.votes] + prior
+        return told(found[:, : self.votes : len(FORMS)], prior, linear)
+
+
+def _recipe(
+    like: Known, weights: npt.NDArray[np.float64], trees: Forest | None, settings: Settings
+) -> Recipe:
     return Recipe(
         members=like.packed.members,
         decays=DECAYS,
         weights=weights.astype(np.float32),
         newest=settings.newest,
+        trees=trees,
     )
 
 
-def _served(like: Known, weights: npt.NDArray[np.float64], settings: Settings) -> Served:
+def _served(like: Known, choice: Choice, settings: Settings) -> Served:
+    weights = choice.linear.weights
     n_votes = len(weights) - len(like.names)
     prior = like.facts @ weights[n_votes:].astype(np.float32)
-    prior -= np.median(prior)
     return Served(
         packed=like.packed,
-        recipe=_recipe(like, weights[:n_votes], settings),
+        recipe=_recipe(like, weights[:n_votes], choice.trees, settings),
         prior=np.round(prior, DIGITS).astype(np.float32),
         trending=like.trending,
     )

@@ -8,18 +8,21 @@ what every member thinks of each.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from reco_plugin.ranking.evidence import FORMS, forms
+from reco_plugin.ranking.forest import Forest, columns_of, named
 from reco_plugin.types import Floats
 
 DIGITS = 4
 """Decimals of what speaks for an item whoever asks: so many are stored."""
 NOBODY = -1
+TOP = 300
+"""Candidates whose order trees decide, of those the linear score puts first: what a page can afford."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +62,8 @@ class Recipe:
     """(members x decays x FORMS,) in the order of `names`."""
     newest: int
     """Products of a shopper that are asked, the newest."""
+    trees: Forest | None = None
+    """What is added to the scores of the first TOP; None where nothing is."""
 
     @property
     def names(self) -> list[str]:
@@ -70,18 +75,26 @@ class Recipe:
             for form in FORMS
         ]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What trees are told of a candidate; see `told`."""
+        shares = [f"{member} {decay:g}" for member in self.members for decay in self.decays]
+        return named(shares, ["prior"])
+
     def as_json(self) -> dict[str, Any]:
         """For Run.config."""
-        return {
+        told = {
             "members": list(self.members),
             "decays": list(self.decays),
             "newest": self.newest,
             "weights": [round(float(weight), 6) for weight in self.weights],
         }
+        return told if self.trees is None else {**told, "trees": self.trees.as_json()}
 
     @classmethod
     def of_json(cls, told: Mapping[str, Any]) -> Self:
-        """Raises KeyError or ValueError for what `as_json` did not write."""
+        """Raises KeyError, TypeError or ValueError for what `as_json` did not write."""
+        trees = told.get("trees")
         found = cls(
             members=tuple(told["members"]),
             decays=tuple(map(float, told["decays"])),
@@ -90,7 +103,14 @@ class Recipe:
         )
         if len(found.weights) != len(found.names):
             raise ValueError(f"{len(found.weights)} weights for {len(found.names)} features.")
-        return found
+        return found if trees is None else found.with_trees(trees)
+
+    def with_trees(self, told: Mapping[str, Any]) -> Self:
+        """With these trees, as `Forest.as_json` wrote them. Raises KeyError, TypeError or ValueError."""
+        trees = Forest.of_json(told)
+        if trees.columns != self.columns:
+            raise ValueError("The trees were grown for other members.")
+        return replace(self, trees=trees)
 
 
 def votes(
@@ -149,24 +169,36 @@ def features(found: Votes, decays: Sequence[float]) -> Floats:
     return np.asarray(told.reshape(columns, len(found.candidates)).T, np.float32)
 
 
-def scores(recipe: Recipe, found: Votes) -> Floats:
-    """float32 (n,): the larger, the likelier."""
-    told = features(found, recipe.decays)
-    return np.asarray(told @ recipe.weights + np.round(found.prior, DIGITS), np.float32)
+def told(shares: Floats, prior: Floats, linear: Floats) -> Floats:
+    """(n, columns) what trees are told: each member's share of its best at each pace, what speaks for a candidate
+    whoever asks, and the linear score."""
+    return columns_of(shares, prior[:, None], linear)
 
 
 def ranked(recipe: Recipe, found: Votes, k: int) -> tuple[list[int], Floats]:
-    """Places of the `k` best candidates, best first (of equal ones the first named), and all scores."""
-    scored = scores(recipe, found)
-    return np.argsort(-scored, kind="stable")[:k].tolist(), scored
+    """Places of the `k` best candidates, best first (of equal ones the first named), and all scores.
+
+    Trees, where there are any, put the first TOP by the linear score in their order; the others follow as they were.
+    """
+    by_feature = features(found, recipe.decays)
+    prior = np.round(found.prior, DIGITS).astype(np.float32)
+    scored = np.asarray(by_feature @ recipe.weights + prior, np.float32)
+    order = np.argsort(-scored, kind="stable")
+    if recipe.trees is not None:
+        first = order[:TOP]
+        shares = by_feature[first, :: len(FORMS)]
+        scored[first] += recipe.trees.score(told(shares, prior[first], scored[first]))
+        order[:TOP] = first[np.argsort(-scored[first], kind="stable")]
+    return order[:k].tolist(), scored
 
 
 def owed_to(recipe: Recipe, found: Votes, places: Sequence[int]) -> list[int]:
     """For each of these candidates the product (by its place among the shopper's) that speaks loudest for it,
     NOBODY where none does.
 
-    What a source adds to a score, beside its knowing nothing of the candidate, is parted among the products
-    as its votes are.
+    What a source adds to the linear score, beside its knowing nothing of the candidate, is parted among the
+    products as its votes are. Trees have no part in it: they say of a candidate how right the sources are in all, and
+    not which of the products speaks.
     """
     fade = _fade(found, recipe.decays)
     table = _table(found, recipe.decays)

@@ -146,9 +146,9 @@ def test_trends_know_nothing_of_the_request_s_own_future():
 # --- the whole -----------------------------------------------------------------------------------
 
 
-def fitted(cut, past, **told):
+def fitted(cut, past, ranker="linear", **told):
     fold = cut(past)
-    return fold, blend.fit(fold.train, cut, fold.requests, **told)
+    return fold, blend.fit(fold.train, cut, fold.requests, ranker=ranker, **told)
 
 
 @pytest.mark.parametrize("name", CUTS)
@@ -197,7 +197,7 @@ def test_shuffled_answers_fall_to_chance():
     past = planted_histories(shoppers=240)
     random = np.random.default_rng(0)
     fold = folds.last_event(past)
-    found = blend.fit(fold.train, folds.last_event, fold.requests)
+    found = blend.fit(fold.train, folds.last_event, fold.requests, ranker="linear")
     ranked = found.rank(fold.requests, 10)
     dealt = sparse.csr_matrix(
         (
@@ -218,7 +218,7 @@ def test_items_first_sold_after_the_cut_are_never_answered():
     cut = folds.after_moment
     fold = cut(honest, share=float((honest.at >= moment).mean()))
     unseen = fold.train.counts() == 0
-    found = blend.fit(fold.train, cut, fold.requests)
+    found = blend.fit(fold.train, cut, fold.requests, ranker="linear")
     answered = found.rank(fold.requests, 10)
     assert unseen.any()
     assert not unseen[answered[answered >= 0]].any()
