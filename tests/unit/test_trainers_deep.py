@@ -349,16 +349,6 @@ def test_a_product_born_later_stands_among_its_like():
 
 
 @needs_torch
-def test_too_many_features_are_told(monkeypatch):
-    from reco_plugin.trainers.deep import lightgcn
-
-    monkeypatch.setattr(lightgcn, "MOST_FEATURES", 5)
-    found = LightGCN({**GRAPH, "epochs": 1}).fit(planted_dataset(), seed=1, threads=1)
-    assert "at most 5" in found.notes[0]
-    assert found.feature_vectors.shape == (0, 16)
-
-
-@needs_torch
 def test_items_nobody_took_are_read_from_their_features():
     taken = np.zeros((30, 7), np.float32)
     taken[:15, [0, 2]] = taken[15:, [1, 3]] = 1
@@ -366,7 +356,7 @@ def test_items_nobody_took_are_read_from_their_features():
     dataset = replace(
         small_dataset(taken), item_features=Features(matrix=sides, names=("even", "odd"))
     )
-    found = LightGCN({**GRAPH, "ridge": 0.1}).fit(dataset, seed=1, threads=1)
+    found = LightGCN(GRAPH).fit(dataset, seed=1, threads=1)
     scores = found.shopper_vectors @ found.item_vectors.T
     assert (scores[:15, 4] > scores[:15, 5]).all()
     assert (scores[15:, 4] < scores[15:, 5]).all()

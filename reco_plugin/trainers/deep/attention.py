@@ -35,8 +35,8 @@ class Network(nn.Module):  # type: ignore[misc]
 class _Block(nn.Module):  # type: ignore[misc]
     """Attention and a layer at each place, both normalised before and added to what came in.
 
-    Where an event stands is told by its distance from the one that asks, learnt for each head (Shaw et al. 2018,
-    arXiv 1803.02155): the same events mean the same at the start of a history as at its end.
+    Where an event stands is told by its distance from the one that asks, learnt for each head (Raffel et al. 2020,
+    arXiv 1910.10683): the same events mean the same at the start of a history as at its end.
     """
 
     def __init__(self, dimensions: int, heads: int, dropout: float) -> None:

@@ -18,6 +18,7 @@ from scipy import sparse
 
 from reco_plugin import hyperparameters as configs
 from reco_plugin.exceptions import NotEnoughData, TrainingFailed
+from reco_plugin.trainers import placing
 from reco_plugin.trainers.base import Learnt, Progress
 from reco_plugin.trainers.deep import torches
 from reco_plugin.trainers.deep.holdout import held_out
@@ -28,9 +29,6 @@ from reco_plugin.trainers.validation import METRIC, Best, judge
 from reco_plugin.types import Dataset, Floats, IdMap
 
 logger = logging.getLogger(__name__)
-
-MOST_FEATURES = 4_096
-"""Features beyond which vectors of new products are not worked out: a matrix of features by features is solved."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,8 +48,6 @@ class Config:
     exact: int = 8_192
     """Largest catalogue whose every item is in the softmax; of a larger one `negatives` are drawn."""
     negatives: int = 1_024
-    ridge: float = 10.0
-    """Caution with which vectors of new products are read from features."""
     patience: int = 5
     """Epochs without a better score on the hold-out before training ends; 0 trains to the end."""
     validate_shoppers: int = 2_000
@@ -62,7 +58,7 @@ class Config:
             configs.require(getattr(self, name) >= 1, f"{name} must be at least 1.")
         for name in ("exact", "patience", "validate_shoppers"):
             configs.require(getattr(self, name) >= 0, f"{name} must not be negative.")
-        for name in ("temperature", "learning_rate", "ridge"):
+        for name in ("temperature", "learning_rate"):
             configs.require(
                 0 < getattr(self, name) < np.inf, f"{name} must be a positive, finite number."
             )
@@ -218,12 +214,7 @@ class _Fit:
 
     def _learnt(self, epoch: int, history: list[dict[str, float]]) -> Learnt:
         shoppers, items = self._vectors()
-        told = self.dataset.item_features
-        sides = None if told is None or not told.names else normalised(told.matrix)
-        known = np.bincount(self.taken.indices, minlength=len(items)) > 0
-        named, notes = _named(sides, items, known, self.config.ridge)
-        if sides is not None and len(named):
-            items[~known] = sides[~known] @ named
+        named = self._named(items)
         return Learnt(
             item_vectors=items,
             item_biases=np.zeros(len(items), np.float32),
@@ -232,8 +223,21 @@ class _Fit:
             feature_biases=np.zeros(len(named), np.float32),
             epochs=epoch,
             history=tuple(history),
-            notes=notes,
         )
+
+    def _named(self, items: Floats) -> Floats:
+        """(f, d): what each named feature says of an item's vector; items nobody took are placed by theirs."""
+        told = self.dataset.item_features
+        if told is None or not told.names:
+            return np.zeros((0, items.shape[1]), np.float32)
+        sides = normalised(told.matrix)
+        counts = np.bincount(self.taken.indices, minlength=len(items))
+        taken = counts > 0
+        named = placing.regressed(sides[taken], items[taken], counts[taken])
+        norm = placing.predicted_norm(sides[taken], named)
+        new = np.flatnonzero(~taken & (np.diff(sides.indptr) > 0))
+        items[new] = placing.scaled(np.asarray(sides[new] @ named, np.float32), norm)
+        return named
 
 
 def _taken(interactions: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -245,22 +249,3 @@ def _taken(interactions: sparse.csr_matrix) -> sparse.csr_matrix:
             "record or import events first."
         )
     return taken
-
-
-def _named(
-    sides: sparse.csr_matrix | None, items: Floats, known: npt.NDArray[np.bool_], ridge: float
-) -> tuple[Floats, tuple[str, ...]]:
-    """What each named feature adds to an item's vector, by ridge regression on the items that were taken, so that
-    a product born later has one (Gantner et al. 2010); and notes."""
-    nothing = np.zeros((0, items.shape[1]), np.float32)
-    if sides is None:
-        return nothing, ()
-    if sides.shape[1] > MOST_FEATURES:
-        note = (
-            f"There are {sides.shape[1]} features; this trainer reads at most {MOST_FEATURES}, "
-            "so that new products have no vector."
-        )
-        return nothing, (note,)
-    told = sides[known].astype(np.float64)
-    square = (told.T @ told).toarray() + ridge * np.eye(sides.shape[1])
-    return np.linalg.solve(square, told.T @ items[known]).astype(np.float32), ()
