@@ -73,6 +73,8 @@ def _set_up(source: Source, report: Report) -> None:
     os.environ.setdefault(places.HOME_VARIABLE, str(places.ROOT / ".demo" / source.name))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_shop.project.settings")
     os.environ.setdefault("ENCODER_EPOCHS", str(source.size.epochs))
+    if source.scale != "small":
+        os.environ.setdefault("COMPARE_WEEKLY", "1")
     import django
 
     with report.step("Database"):
@@ -102,7 +104,10 @@ def _serve(port: int, page: dict[str, Any], report: Report) -> None:
     for login in page["logins"]:
         report.say(f"    log in as {login['username']:<16} {login['taste']}")
     report.say(f"    or as {'admin':<20} for /admin/")
-    report.say(f"  The password of all of them is {page['password']}   (Ctrl-C closes the shop)\n")
+    report.say(f"  The password of all of them is {page['password']}   (Ctrl-C closes the shop)")
+    if os.environ.get("COMPARE_WEEKLY"):
+        report.say("  While it is open all models are compared; in some minutes /admin/ shows how they did.")
+    report.say()
     from django.core.management import call_command
 
     with _jobs():

@@ -9,7 +9,7 @@ out of their lists and of what is looked for, so that re-showing the last click 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -67,6 +67,8 @@ class Evaluation:
     validation: dict[str, Report]
     difference: Difference
     notes: tuple[str, ...]
+    history: tuple[Mapping[str, float], ...]
+    """The learning curve: by epoch that was looked at, how the hold-out was ranked."""
     trial: Trial
     test: Period
     lists: dict[str, Ints]
@@ -85,6 +87,7 @@ class Evaluation:
             "results": {name: report.as_dict() for name, report in self.results.items()},
             "validation": {name: report.as_dict() for name, report in self.validation.items()},
             "notes": list(self.notes),
+            "history": [dict(look) for look in self.history],
         }
 
 
@@ -112,6 +115,7 @@ def evaluate(material: Material, fit: Fit, *, seed: int = 0) -> Evaluation:
         validation=validation,
         difference=difference(lists[served], lists["popularity"], test.wanted),
         notes=learnt.notes,
+        history=learnt.history,
         trial=trial,
         test=test,
         lists=lists,

@@ -174,6 +174,26 @@ def test_quality_over_time_is_drawn_and_told(operator: Client) -> None:
     assert "0.07 (0.068" in text
 
 
+def test_how_a_run_learnt_is_drawn(operator: Client) -> None:
+    looks = [
+        {"epoch": epoch, "ndcg@10": score} for epoch, score in ((3, 0.01), (6, 0.04), (9, 0.03))
+    ]
+    run = adminshop.run(metrics={"k": 10, "epochs": 6, "history": looks})
+    text = told(operator, f"/admin/reco/run/{run.pk}/change/")
+    assert "How it learnt" in text
+    assert "Epoch 6 of 9 was the best; no more were learnt." in text
+    assert "NDCG on the hold-out, by epoch" in text
+    assert "last 0.03." in text
+
+
+@pytest.mark.parametrize(
+    "history", [None, "lost", [], [{"epoch": 3, "ndcg@10": 0.1}], [{"epoch": "x"}, 7]]
+)
+def test_without_looks_there_is_no_curve(operator: Client, history: object) -> None:
+    run = adminshop.run(metrics={"k": 10, "epochs": 6, "history": history})
+    assert "How it learnt" not in told(operator, f"/admin/reco/run/{run.pk}/change/")
+
+
 def test_how_the_live_run_did_since_is_drawn(operator: Client) -> None:
     run = adminshop.run()
     adminshop.live(run)
