@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from reco_plugin import artefacts, conf
 from reco_plugin.exceptions import ArtefactCorrupt
@@ -29,6 +30,10 @@ class Artefact:
     """(n_features,)"""
     looks: looks.Known | None = None
     """The kinds of picture among its features; None where pictures took no part."""
+    features: sparse.csr_matrix | None = None
+    """bool (n_items, n_features): which features each item has; None in artefacts of before they were kept."""
+    taken: Floats | None = None
+    """(n_items,) how much it was wanted, lately more than long ago; 0 for what nobody has met."""
 
 
 def folder() -> Path:
@@ -78,6 +83,7 @@ def write(
             "shoppers_known": known(dataset),
             "feature_vectors": learnt.feature_vectors,
             "feature_biases": learnt.feature_biases,
+            **_taken(dataset),
             **look_arrays,
         },
         {
@@ -88,6 +94,27 @@ def write(
         },
     )
     run.artefact = name
+
+
+def _taken(dataset: Dataset) -> artefacts.Arrays:
+    """Which features every item has, not how much of each; and how much it was taken."""
+    found = {"items_taken": np.asarray(dataset.interactions.sum(axis=0), dtype=np.float32).ravel()}
+    if dataset.item_features is None:
+        return found
+    matrix = dataset.item_features.matrix
+    return {
+        **found,
+        "items_have": matrix.indices.astype(np.int32),
+        "items_have_from": matrix.indptr.astype(np.int64),
+    }
+
+
+def _features(arrays: artefacts.Arrays, names: int) -> sparse.csr_matrix | None:
+    if "items_have" not in arrays:
+        return None
+    columns, starts = arrays["items_have"], arrays["items_have_from"]
+    shape = (len(starts) - 1, names)
+    return sparse.csr_matrix((np.ones(len(columns), np.bool_), columns, starts), shape=shape)
 
 
 def known(dataset: Dataset) -> npt.NDArray[np.int64]:
@@ -121,4 +148,6 @@ def load(run: Run) -> Artefact:
         feature_vectors=arrays["feature_vectors"],
         feature_biases=arrays["feature_biases"],
         looks=looks.unpack(arrays, meta),
+        features=_features(arrays, len(meta["feature_names"])),
+        taken=arrays.get("items_taken"),
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Max, QuerySet
 from django.utils.dateparse import parse_datetime
+from scipy import sparse
 
 from reco_plugin import backends, clock, conf
 from reco_plugin.datasets import feature_rows
@@ -35,7 +36,7 @@ def give_vectors(site: int, keys: Collection[Any] | None = None) -> list[Key]:
     none of whose features the run knows gets none: it has no place in the space yet.
     """
     run = active_run(site, "personal")
-    artefact = _artefact(run) if run else None
+    artefact = learnt_by(run) if run else None
     if run is None or artefact is None or not artefact.feature_names:
         return []
     items, until = _items(site), None
@@ -53,7 +54,7 @@ def give_looks(site: int) -> list[Key]:
     """Do it again for all that were born after the live personal run, as far as their pictures tell it
     anything: when some were looked at that had not been. Returns which have vectors."""
     run = active_run(site, "personal")
-    artefact = _artefact(run) if run else None
+    artefact = learnt_by(run) if run else None
     if run is None or artefact is None or artefact.looks is None:
         return []
     items = _items(site)
@@ -62,6 +63,17 @@ def give_looks(site: int) -> list[Key]:
     for at in range(0, len(born), BATCH):
         given += _all_given(run, artefact, items.filter(pk__in=born[at : at + BATCH]))
     return given
+
+
+def rows_of(
+    run: Run, artefact: Artefact, keys: Sequence[Key]
+) -> Iterator[tuple[list[Key], sparse.csr_matrix]]:
+    """Products born later and their rows over the features that the run knows, a batch at a time."""
+    for at in range(0, len(keys), BATCH):
+        chosen: Sequence[Any] = keys[at : at + BATCH]
+        batch = list(_items(run.site).filter(pk__in=chosen))
+        if batch:
+            yield [item.pk for item in batch], _rows(run, artefact, batch)
 
 
 def _all_given(run: Run, artefact: Artefact, items: QuerySet[Item]) -> list[Key]:
@@ -88,7 +100,8 @@ def _remember(run: Run, until: dt.datetime) -> None:
         row.save(update_fields=["config"])
 
 
-def _artefact(run: Run) -> Artefact | None:
+def learnt_by(run: Run) -> Artefact | None:
+    """What `run` keeps for products born later; None where it keeps nothing that can be read."""
     if not run.artefact:
         return None
     try:
@@ -99,8 +112,7 @@ def _artefact(run: Run) -> Artefact | None:
 
 
 def _give(run: Run, artefact: Artefact, batch: Sequence[Item]) -> list[Key]:
-    seen = _seen(run, artefact, batch)
-    rows = feature_rows([catalog_item(item) for item in batch], artefact.feature_names, seen)
+    rows = _rows(run, artefact, batch)
     known = rows.getnnz(axis=1) > 0
     if not known.any():
         return []
@@ -113,6 +125,11 @@ def _give(run: Run, artefact: Artefact, batch: Sequence[Item]) -> list[Key]:
         rows @ artefact.feature_biases,
     )
     return keys
+
+
+def _rows(run: Run, artefact: Artefact, batch: Sequence[Item]) -> sparse.csr_matrix:
+    seen = _seen(run, artefact, batch)
+    return feature_rows([catalog_item(item) for item in batch], artefact.feature_names, seen)
 
 
 def _seen(run: Run, artefact: Artefact, batch: Sequence[Item]) -> Features | None:

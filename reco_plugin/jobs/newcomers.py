@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from reco_plugin import backends, conf
+from reco_plugin.jobs.likeness import Likeness, rearranged
 from reco_plugin.jobs.neighbours import DIGITS
 from reco_plugin.jobs.publish import active_run, handle
 from reco_plugin.models import Neighbours, Run
@@ -26,7 +27,7 @@ Near: TypeAlias = Mapping[Key, Sequence[tuple[Key, float]]]
 
 def join(site: int, keys: Sequence[Key], kind: str = "personal") -> int:
     """Write the lists of `keys`, which have vectors in the live run of a kind; returns how many. None where
-    no lists are kept.
+    no lists are kept. What is like them by their features comes first.
 
     Raises StoreError.
     """
@@ -35,12 +36,14 @@ def join(site: int, keys: Sequence[Key], kind: str = "personal") -> int:
     if run is None or not depth or not keys:
         return 0
     store, where = backends.store(run.store), handle(run)
+    like = Likeness.of(run) if kind == "personal" else None
     for batch in _batches(keys):
         near: Near = {
             key: [(one.key, one.score) for one in store.neighbours(where, key, depth)]
             for key in batch
         }
-        _write(run, near)
+        first = like.lists(batch, depth) if like else {}
+        _write(run, {key: rearranged(found, first, key) for key, found in near.items()})
         if len(keys) <= MOST_JOINING:
             _tell_others(run, near, depth)
     return len(keys)

@@ -15,6 +15,7 @@ from django.db import transaction
 from reco_plugin import clock, conf
 from reco_plugin.exceptions import NotPublished
 from reco_plugin.jobs import neighbours
+from reco_plugin.jobs.likeness import Likeness
 from reco_plugin.jobs.neighbours import Directions
 from reco_plugin.jobs.publish import active_run
 from reco_plugin.jobs.running.shards import split_and_run
@@ -67,6 +68,7 @@ class ShardScoring:
 
     def __init__(self, spaces: dict[tuple[int, str], Directions] | None = None) -> None:
         self._spaces = spaces or {}
+        self._likeness: dict[int, Likeness | None] = {}
 
     def __call__(self, payload: dict[str, Any], progress: Progress) -> dict[str, Any]:
         run = Run.objects.using(conf.settings.DATABASE).get(pk=payload["run"])
@@ -74,8 +76,17 @@ class ShardScoring:
         rows = space.between(payload["after"], payload["upto"])
         near, cosines = space.nearest(rows, payload["depth"])
         progress("lists", len(near), 2 * len(near))
+        like = self._like(run)
+        near = like.in_place_of(space, rows, near) if like else near
         neighbours.write(run, space, rows, near, cosines)
         return {"lists": len(near)}
+
+    def _like(self, run: Run) -> Likeness | None:
+        """None for what is alike by looks, which needs nobody to have taken it."""
+        if run.pk not in self._likeness:
+            found = None if run.kind == VISUAL else Likeness.of(run)
+            self._likeness = {run.pk: found}
+        return self._likeness[run.pk]
 
     def _space(self, run: Run, fingerprint: str) -> Directions:
         if (run.pk, fingerprint) not in self._spaces:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from reco_plugin import hyperparameters as configs
@@ -75,7 +76,13 @@ class Content:
 def profile(features: Features, *, commonest: float = 1.0) -> sparse.csr_matrix:
     """float32 CSR (n_items, n_features): rows of length one, each feature weighted by its rarity."""
     matrix = features.matrix.astype(np.float32)
+    weighted = matrix @ sparse.diags(rarity(matrix, commonest * matrix.shape[0]))
+    return unit_rows(sparse.csr_matrix(weighted, dtype=np.float32))
+
+
+def rarity(matrix: sparse.csr_matrix, most: float) -> npt.NDArray[np.float64]:
+    """(n_features,): log(1 + items / items that have it); 0 for what more than `most` of them have."""
     having = np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.float64)
-    rarity = np.log1p(matrix.shape[0] / np.maximum(having, 1))
-    rarity[having > max(commonest * matrix.shape[0], 2)] = 0
-    return unit_rows(sparse.csr_matrix(matrix @ sparse.diags(rarity), dtype=np.float32))
+    found = np.log1p(matrix.shape[0] / np.maximum(having, 1))
+    found[having > max(most, 2)] = 0
+    return np.asarray(found, dtype=np.float64)

@@ -45,7 +45,7 @@ def shop(settings, monkeypatch) -> Shop:
         feature_vectors=np.asarray([[np.cos(angle), np.sin(angle)]], np.float32),
         feature_biases=np.zeros(1, np.float32),
     )
-    monkeypatch.setattr(newborn, "_artefact", lambda run: learnt)
+    monkeypatch.setattr(newborn, "learnt_by", lambda run: learnt)
     return made
 
 
