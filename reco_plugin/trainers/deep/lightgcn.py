@@ -45,7 +45,7 @@ class Config:
     learning_rate: float = 0.005
     pairs: int = 8_192
     """Pairs of a shopper and an item in a step of learning."""
-    exact: int = 8_192
+    exact: int = 4_096
     """Largest catalogue whose every item is in the softmax; of a larger one `negatives` are drawn."""
     negatives: int = 1_024
     patience: int = 5

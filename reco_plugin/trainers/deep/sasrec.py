@@ -51,7 +51,7 @@ class Config:
     learning_rate: float = 0.001
     events: int = 1024
     """Events of a step of learning, about."""
-    exact: int = 8_192
+    exact: int = 4_096
     """Largest catalogue whose every item is in the softmax; of a larger one `negatives` are drawn."""
     negatives: int = 1_024
     patience: int = 3
