@@ -61,12 +61,15 @@ class Options:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
-        """Raises TypeError for an option there is not, ValueError for a protocol there is not."""
+        """Raises TypeError for an option there is not, ValueError for a protocol there is not or a number below 0."""
         plain = {"threads": conf.settings.TRAIN_THREADS, **given}
         for name in ("models", "by"):
             plain[name] = tuple(plain.get(name) or ())
         found = cls(**plain)
         found.asked()
+        for name in ("k", "limit_shoppers"):
+            if getattr(found, name) < 0:
+                raise ValueError(f"{name} is {getattr(found, name)}; give 0 or more.")
         return found
 
     def asked(self) -> Protocol:

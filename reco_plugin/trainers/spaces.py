@@ -76,7 +76,7 @@ LIGHTFM: Space = MappingProxyType(
         "max_sampled": Whole(low=5, high=40, log=True),
         "item_features": Choice(values=(True, False)),
         "shopper_features": Choice(values=(True, False)),
-        "identity_share": Real(low=0.2, high=0.9),
+        "identity_share": Real(low=0.3, high=0.97),
         "weights": Choice(values=(True, False)),
     }
 )

@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from jobs_shop import FAST, event, history, products
 from testapp.models import Customer, Product, StockRecord
 
@@ -81,6 +81,9 @@ def test_a_name_there_is_not_is_refused(catalogue):
         compared(models=("magic",))
     with pytest.raises(ValueError, match="no protocol"):
         compared(protocol="luck")
+    for name in ("k", "limit_shoppers"):
+        with pytest.raises(ValueError, match=f"{name} is -3; give 0 or more"):
+            compared(**{name: -3})
 
 
 def test_one_that_breaks_is_told_of_and_stops_nobody(catalogue, monkeypatch):
@@ -209,6 +212,13 @@ def test_a_field_there_is_not_is_named(catalogue):
     run = compared(by=("shoe_size",))
     assert run.status == RunStatus.FAILED
     assert "shoe_size" in run.error
+
+
+def test_a_page_that_cannot_be_written_is_told_before_anything_is_fitted(tmp_path):
+    for file in (tmp_path, tmp_path / "nowhere" / "page.html"):
+        with pytest.raises(CommandError, match="Nothing was compared"):
+            call_command("reco_compare", "--html", str(file))
+    assert not Run.objects.exists()
 
 
 def test_the_command_tells_writes_and_ends(catalogue, tmp_path):

@@ -89,6 +89,8 @@ class Command(BaseCommand):
     def _work(self, site: int, options: dict[str, Any], bars: Bars) -> int:
         if options["dry_run"]:
             return self._preview(site, options, bars)
+        if options["html"]:
+            _demand_folder(options["html"])
         run = compare.compare(site, progress=None if bars.quiet else bars, **_options(options))
         bars.close()
         if run.error:
@@ -123,6 +125,14 @@ class Command(BaseCommand):
         self.stdout.write("\n".join(telling.text(run.metrics)))
         if options["html"]:
             self.stdout.write(f"Written: {options['html']}")
+
+
+def _demand_folder(file: Path) -> None:
+    """Before anything is fitted. Raises CommandError."""
+    if not file.parent.is_dir() or file.is_dir():
+        raise CommandError(
+            f"--html {file}: give a file in a folder that is there. Nothing was compared."
+        )
 
 
 def _options(options: dict[str, Any]) -> dict[str, Any]:
