@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.safestring import SafeString
@@ -15,6 +15,7 @@ from reco_plugin.admin import charts, figures
 from reco_plugin.admin.run_facts import part
 from reco_plugin.models import Run
 from reco_plugin.ranking.evidence import FORMS, LITTLE
+from reco_plugin.ranking.forest import Forest
 
 MEMBERS = {
     "sequential": gettext_lazy("What was taken soon after it"),
@@ -32,6 +33,11 @@ FACTS = {
     "idle 7 days": gettext_lazy("Nobody wanted it in 7 days"),
     "idle 30 days": gettext_lazy("Nobody wanted it in 30 days"),
     "idle 90 days": gettext_lazy("Nobody wanted it in 90 days"),
+}
+TOLD = {
+    "linear": gettext_lazy("What the sources say in all"),
+    "prior": gettext_lazy("What speaks for it, whoever asks"),
+    "sources": gettext_lazy("How many sources know it"),
 }
 
 
@@ -60,6 +66,10 @@ class Told:
     """What the cells of a member are of."""
     members: list[Row]
     facts: list[Row]
+    trees: int = 0
+    """That put in order what the weights leave; 0 where the ranker is linear alone."""
+    believed: list[Row] = field(default_factory=list)
+    """What the trees go by, as shares of what they gained in training."""
 
 
 def told(run: Run) -> Told | None:
@@ -75,6 +85,7 @@ def told(run: Run) -> Told | None:
     gained = _credits(weights, len(decays))
     rows = [(MEMBERS.get(name, name), found) for name, found in zip(members, gained, strict=True)]
     facts = part(run.config, "facts")
+    forest = _forest(run)
     named = facts.items() if isinstance(facts, Mapping) else ()
     return Told(
         paces=[_pace(float(decay)) for decay in decays],
@@ -82,7 +93,28 @@ def told(run: Run) -> Told | None:
         facts=_rows(
             [(FACTS[name], [float(value)]) for name, value in named if name in FACTS and value]
         ),
+        trees=len(forest) if forest else 0,
+        believed=_believed(forest, members) if forest else [],
     )
+
+
+def _forest(run: Run) -> Forest | None:
+    """None where there is none that could be served."""
+    try:
+        return Forest.of_json(part(run.config, "recipe", "trees"))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _believed(forest: Forest, members: Sequence[str]) -> list[Row]:
+    """By source, all paces of forgetting together."""
+    found: dict[str, float] = {}
+    for column, share in zip(forest.columns, forest.believed, strict=False):
+        name = next((name for name in members if column.startswith(f"{name} ")), column)
+        found[name] = found.get(name, 0.0) + share
+    titles = {**MEMBERS, **TOLD}
+    rows = [(titles.get(name, name), [share * 100]) for name, share in found.items() if share]
+    return _rows(rows)
 
 
 def _is_whole(members: Any, decays: Any, weights: Any) -> bool:

@@ -14,6 +14,8 @@ from django.utils.translation import gettext_lazy
 from reco_plugin.admin import charts, figures
 from reco_plugin.models import Run, RunStatus
 
+LONGEST, SHOWN = 100, 40
+"""Characters of a word that is shown whole, and of a longer one: numbers packed as text."""
 WAYS = {
     "fold_in": gettext_lazy("Personal, from recent clicks"),
     "trained": gettext_lazy("Personal, as trained"),
@@ -329,12 +331,14 @@ def notes(run: Run) -> list[str]:
 
 
 def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """('nearest / recall', '0.98'), … of nested JSON; empty values are left out."""
+    """('nearest / recall', '0.98'), … of nested JSON; empty values are left out, numbers packed as text are cut."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from flat(inner, f"{prefix} / {name}" if prefix else str(name))
     elif value not in (None, "", []):
-        yield prefix, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        is_packed = len(text) > LONGEST and " " not in text
+        yield prefix, f"{text[:SHOWN]} … ({len(text):,})" if is_packed else text
 
 
 def seconds(run: Run) -> float:

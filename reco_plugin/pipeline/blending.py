@@ -121,6 +121,12 @@ _known: dict[int, tuple[Any, Recipe | None]] = {}
 """By run: its configuration, and what was read of it."""
 
 
+def forget() -> None:
+    """Read all anew."""
+    _known.clear()
+    _told_of.clear()
+
+
 def _recipe(run: int, config: Mapping[str, Any]) -> Recipe | None:
     """Read once by each process, and again where it has changed; what is amiss is logged as often."""
     known = _known.get(run)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import uuid
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from testapp.models import Product, StockRecord
 
 from reco_plugin import conf
 from reco_plugin.admin import blend_facts
+from reco_plugin.doctor import blend as doctor_of_blend
 from reco_plugin.jobs import blend as job
 from reco_plugin.jobs import blend_material
 from reco_plugin.jobs.behaviour import behaviour
@@ -27,8 +30,8 @@ from reco_plugin.jobs.publish import active_run, rollback
 from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.models import ActiveRun, Interaction, Item, RankedList, Related, Run, RunStatus
-from reco_plugin.pipeline import Reader
-from reco_plugin.ranking import served
+from reco_plugin.pipeline import Reader, blending
+from reco_plugin.ranking import contest, served
 from reco_plugin.retrieval.base import Blended
 from reco_plugin.serving import plan, pointers, recommend
 from reco_plugin.serving.keys import key_of
@@ -46,6 +49,8 @@ def small(settings, tmp_path, monkeypatch):
     settings.RECO_MIN_INTERACTIONS = 100
     settings.RECO_MIN_SHOPPERS = 5
     settings.RECO_STORE = "numpy"
+    settings.RECO_RANKER = "linear"
+    blending.forget()
 
 
 @pytest.fixture
@@ -124,6 +129,111 @@ def test_a_page_ranks_as_the_evaluation_did(shop, learnt):
         assert [one.score for one in found] == pytest.approx([one.score for one in known], abs=1e-4)
         beside = [None if one.beside is None else places[one.beside] for one in found]
         assert beside == [one.beside for one in known]
+
+
+def some_lists(shop, run) -> list:
+    asked = reader(run)
+    random = np.random.default_rng(1)
+    found = []
+    for _ in range(20):
+        keys = tuple(shop[at].pk for at in random.choice(len(shop), 5, replace=False))
+        found.append(asked.answer([Blended(keys=keys, steps=(0, 0, 1, 2, 3), k=10)]))
+    return [[(one.key, one.beside) for one in each] for answer in found for each in answer.values()]
+
+
+def test_trees_on_a_page_in_the_admin_and_damaged(shop, learnt, settings, monkeypatch, caplog):
+    pytest.importorskip("lightgbm")
+    monkeypatch.setattr(contest, "FEWEST", 20)  # however little there is to learn from
+    settings.RECO_RANKER = "lambdamart"
+    habits(shop)
+    run = blend()
+    assert run.status == RunStatus.PUBLISHED, (run.error, run.gates)
+    monkeypatch.setitem(sys.modules, "lightgbm", None)  # a page needs it not
+    a_page_ranks_by_trees(shop, learnt[0].final, run)
+    the_admin_tells_of_trees(run, monkeypatch)
+    damaged_they_leave_the_linear_ranker(shop, run, caplog)
+
+
+def a_page_ranks_by_trees(shop, final, run) -> None:
+    """As the evaluation did."""
+    assert final.recipe.trees is not None
+    places = {key: row for row, key in enumerate(sorted(one.pk for one in shop))}
+    random = np.random.default_rng(1)
+    for answered in some_lists(shop, run):
+        keys = tuple(places[shop[at].pk] for at in random.choice(len(shop), 5, replace=False))
+        lookup = Blended(keys=keys, steps=(0, 0, 1, 2, 3), k=10)
+        (known,) = Then(blend=final).answer([lookup]).values()
+        assert [places[key] for key, _ in answered] == [one.key for one in known]
+
+
+def the_admin_tells_of_trees(run, monkeypatch) -> None:
+    operator = Rights.in_force(monkeypatch).operator(*VIEW)
+    page = operator.get(reverse("admin:reco_run_change", args=[run.pk])).content.decode()
+    for words in ("LambdaMART serves", "What the trees go by", "What the sources say in all"):
+        assert words in page
+    assert run.config["recipe"]["trees"]["leaves"] not in page
+    assert any("LambdaMART: NDCG@10" in note for note in run.metrics["notes"])
+
+
+def damaged_they_leave_the_linear_ranker(shop, run, caplog) -> None:
+    linear, damaged = deepcopy(run), deepcopy(run)
+    del linear.config["recipe"]["trees"]
+    damaged.config["recipe"]["trees"]["leaves"] = "AAAA"
+    asked = some_lists(shop, run)
+    blending.forget()
+    found = some_lists(shop, linear)
+    blending.forget()
+    caplog.clear()
+    assert some_lists(shop, damaged) == found != asked
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "pages go by its linear ranker" in line
+    assert "reco_train --kind blend" in line
+    Run.objects.filter(pk=damaged.pk).update(config=damaged.config)
+    *_, finding = doctor_of_blend.ranker(1)
+    assert (finding.level, finding.hint) == ("warning", "python manage.py reco_train --kind blend")
+    assert "linear ranker" in finding.words
+
+
+def test_a_blend_that_cannot_be_read_leaves_pages_to_fixed_weights(shop, learnt, caplog):
+    habits(shop)
+    run, someone = blend(), Shopper(id=uuid.UUID(int=3))
+    bought_one_after_the_other(shop, someone)
+    Run.objects.filter(pk=run.pk).update(config={**run.config, "recipe": {"members": ["ease"]}})
+    pointers.forget()
+    blending.forget()
+    for _ in range(2):
+        slate = recommend("personal", shopper=someone, limit=4, record=False)
+        assert slate.rung is Rung.PERSONAL, slate.notes
+    (line,) = [one.getMessage() for one in caplog.records if one.name == blending.__name__]
+    assert f"Blend run {run.pk}" in line
+    (finding,) = doctor_of_blend.ranker(1)
+    assert finding.level == "warning"
+    assert "fixed weights" in finding.words
+
+
+def test_a_list_that_cannot_be_read_is_passed_over(shop, learnt, caplog):
+    habits(shop)
+    run = blend()
+    broken, *others = shop[2:5]
+    Related.objects.filter(run=run, product=broken).update(facts={"votes": "no"})
+    keys = tuple(one.pk for one in (broken, *others))
+    asked = reader(run)
+    for _ in range(2):
+        (found,) = asked.answer([Blended(keys=keys, steps=(0, 1, 2), k=10)]).values()
+    assert len(found) == 10
+    assert broken.pk not in {one.beside for one in found}
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "a list cannot be read" in line
+
+
+def test_all_is_well_with_what_can_be_read(shop, learnt, settings, monkeypatch):
+    assert not list(doctor_of_blend.ranker(1))
+    habits(shop)
+    blend()
+    assert [one.level for one in doctor_of_blend.ranker(1)] == ["ok"]
+    settings.RECO_RANKER = "lambdamart"
+    monkeypatch.setattr(doctor_of_blend, "find_spec", lambda name: None)
+    assert [one.level for one in doctor_of_blend.ranker(1)] == ["warning", "ok"]
 
 
 def test_all_it_looks_up_is_one_statement(shop, learnt):
@@ -266,6 +376,12 @@ def test_a_page_reads_no_more_often_than_without(shop, learnt):
     blend()
     with_it = reads()
     ActiveRun.objects.filter(kind="blend").delete()
+    bought_one_after_the_other(shop, someone)
+    assert len(with_it) <= len(reads())
+
+
+def bought_one_after_the_other(shop, someone) -> None:
+    """So that fixed weights have something to say, too."""
     Interaction.objects.bulk_create(
         event(shop[at], who.id, kind=EventKind.PURCHASE, occurred_at=at_)
         for who in (someone, *(Shopper(id=uuid.UUID(int=900 + n)) for n in range(4)))
@@ -275,4 +391,3 @@ def test_a_page_reads_no_more_often_than_without(shop, learnt):
         )
     )
     behaviour()
-    assert len(with_it) <= len(reads())
