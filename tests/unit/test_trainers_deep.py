@@ -248,7 +248,9 @@ def test_what_is_held_out_is_not_learnt_from():
 
 
 @needs_torch
-def test_the_loss_and_its_gradients_are_those_of_cross_entropy(monkeypatch):
+@pytest.mark.parametrize("drawn", [0, 25])
+def test_the_loss_and_its_gradients_are_those_of_cross_entropy(drawn, monkeypatch):
+    """Of all items, or of those drawn with their weights, the right one aside."""
     from reco_plugin.trainers.deep import softmax
     from reco_plugin.trainers.deep.torches import functional, torch
 
@@ -256,9 +258,20 @@ def test_the_loss_and_its_gradients_are_those_of_cross_entropy(monkeypatch):
     random = torch.Generator().manual_seed(0)
     asks, vectors = (torch.randn(n, 4, generator=random) for n in (17, 40))
     wanted = torch.randint(0, 40, (17,), generator=random)
-    ours, theirs = ([one.clone().requires_grad_() for one in (asks, vectors)] for _ in range(2))
-    loss = softmax.backward(*ours, wanted, sharpness=2.0)
-    plain = functional.cross_entropy(2.0 * theirs[0] @ theirs[1].T, wanted)
+    negatives = softmax.Negatives(np.arange(40, dtype=np.float32), drawn, "cpu") if drawn else None
+    with torches.session(1, 1):
+        ours = [one.clone().requires_grad_() for one in (asks, vectors)]
+        loss = softmax.backward(*ours, wanted, negatives, sharpness=2.0)
+    theirs = [one.clone().requires_grad_() for one in (asks, vectors)]
+    scores, right = 2.0 * theirs[0] @ theirs[1].T, wanted
+    if negatives is not None:
+        with torches.session(1, 1):
+            others = negatives.drawn()
+        told = scores[:, others] + negatives.weigh[others]
+        told = told.masked_fill(others[None] == wanted[:, None], -torch.inf)
+        scores = torch.cat([scores.gather(1, wanted[:, None]), told], dim=1)
+        right = torch.zeros_like(wanted)
+    plain = functional.cross_entropy(scores, right)
     plain.backward()
     assert loss == pytest.approx(float(plain.detach()), rel=1e-5)
     for one, other in zip(ours, theirs, strict=True):

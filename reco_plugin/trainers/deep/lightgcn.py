@@ -116,10 +116,9 @@ class LightGCN:
     def memory_mb(self, dataset: Dataset) -> float:
         """See `Estimating`: vectors, their gradients' history, the layers on the way, and the edges both ways."""
         nodes = len(dataset.shoppers) + len(dataset.items)
-        negatives = min(len(dataset.items), self.config.exact)
-        scores = max(self.config.pairs * self.config.dimensions * 6, negatives) * 4
+        batch = 4 * self.config.pairs * self.config.dimensions * 6
         edges = 64 * dataset.interactions.nnz
-        return float(48 * nodes * self.config.dimensions + edges + scores) / 2**20 + 32
+        return float(48 * nodes * self.config.dimensions + edges + batch) / 2**20 + 32
 
 
 class _Fit:

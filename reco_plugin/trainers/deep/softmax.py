@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reco_plugin.trainers.deep.torches import Tensor, functional, torch
+from reco_plugin.trainers.deep.torches import Tensor, torch
 from reco_plugin.types import Floats
 
 SCORES = {"cpu": 1 << 21, "cuda": 1 << 26}
@@ -41,47 +41,59 @@ def backward(
 ) -> float:
     """Leave the gradients of the mean loss on `asks` (n, d) and `vectors` (m, d), of which `wanted` (n,) was right.
 
-    Scores are `sharpness` times the products. Returns the loss; memory is bounded whatever n and m are.
+    Scores are `sharpness` times the products. Returns the loss. It is worked out in stretches, and with its gradient:
+    that bounds memory, and takes a quarter of the time of a loss that keeps what going back needs.
     """
-    flat, table = asks.detach(), vectors.detach()
+    flat, table = asks.detach() * sharpness, vectors.detach()
     if negatives is None:
-        loss, pull, push = _exact(flat, table, wanted, sharpness)
+        loss, pull, push = _exact(flat, table, wanted)
     else:
-        loss, pull, push = _sampled(flat, table, wanted, negatives, sharpness)
-    torch.autograd.backward([asks, vectors], [pull, push])
-    return loss
+        loss, pull, push = _sampled(flat, table, wanted, negatives)
+    count = max(len(wanted), 1)
+    torch.autograd.backward([asks, vectors], [pull.mul_(sharpness / count), push.div_(count)])
+    return loss / count
 
 
-def _exact(
-    asks: Tensor, vectors: Tensor, wanted: Tensor, sharpness: float
-) -> tuple[float, Tensor, Tensor]:
-    """Loss and gradients in one pass: a quarter of the time of a loss that keeps what going back needs."""
-    pull, push = torch.empty_like(asks), torch.zeros_like(vectors)
-    scale, loss = sharpness / max(len(wanted), 1), 0.0
-    rows = max(SCORES.get(asks.device.type, 1 << 21) // len(vectors), 1)
-    for at in range(0, len(wanted), rows):
-        part, right = asks[at : at + rows], wanted[at : at + rows, None]
-        scores = (part @ vectors.T).mul_(sharpness)
+def _exact(asks: Tensor, vectors: Tensor, wanted: Tensor) -> tuple[float, Tensor, Tensor]:
+    pull, push, loss = torch.empty_like(asks), torch.zeros_like(vectors), 0.0
+    for rows in _stretches(asks, len(vectors)):
+        part, right = asks[rows], wanted[rows, None]
+        scores = part @ vectors.T
         top = scores.amax(1, keepdim=True)
         loss += float((top - scores.gather(1, right)).sum())
         odds = scores.sub_(top).exp_()
         total = odds.sum(1, keepdim=True)
         loss += float(total.log().sum())
         odds.div_(total).scatter_add_(1, right, -torch.ones_like(total))
-        torch.mm(odds, vectors, out=pull[at : at + rows])
+        torch.mm(odds, vectors, out=pull[rows])
         push.addmm_(odds.T, part)
-    return loss / max(len(wanted), 1), pull.mul_(scale), push.mul_(scale)
+    return loss, pull, push
 
 
 def _sampled(
-    asks: Tensor, vectors: Tensor, wanted: Tensor, negatives: Negatives, sharpness: float
+    asks: Tensor, vectors: Tensor, wanted: Tensor, negatives: Negatives
 ) -> tuple[float, Tensor, Tensor]:
-    asks, vectors = asks.requires_grad_(), vectors.requires_grad_()
     drawn = negatives.drawn()
-    right = (asks * functional.embedding(wanted, vectors)).sum(1, keepdim=True)
-    others = sharpness * (asks @ functional.embedding(drawn, vectors).T) + negatives.weigh[drawn]
-    others = others.masked_fill(drawn[None] == wanted[:, None], -torch.inf)
-    scores = torch.cat([sharpness * right, others], dim=1)
-    loss = functional.cross_entropy(scores, torch.zeros_like(wanted))
-    loss.backward()
-    return float(loss.detach()), asks.grad, vectors.grad
+    others, weigh = vectors[drawn], negatives.weigh[drawn]
+    pull, push, loss = torch.empty_like(asks), torch.zeros_like(vectors), 0.0
+    pushed = torch.zeros_like(others)
+    for rows in _stretches(asks, len(drawn)):
+        part, right, own = asks[rows], wanted[rows], vectors[wanted[rows]]
+        scores = (part @ others.T).add_(weigh)
+        scores.masked_fill_(drawn[None] == right[:, None], -torch.inf)
+        hit = (part * own).sum(1, keepdim=True)
+        top = torch.maximum(hit, scores.amax(1, keepdim=True))
+        odds, share = scores.sub_(top).exp_(), (hit - top).exp_()
+        total = odds.sum(1, keepdim=True).add_(share)
+        loss += float((total.log() + top - hit).sum())
+        missing = share.div_(total).sub_(1)
+        torch.mm(odds.div_(total), others, out=pull[rows])
+        pull[rows] += missing * own
+        pushed.addmm_(odds.T, part)
+        push.index_add_(0, right, missing * part)
+    return loss, pull, push.index_add_(0, drawn, pushed)
+
+
+def _stretches(asks: Tensor, width: int) -> list[slice]:
+    rows = max(SCORES.get(asks.device.type, SCORES["cpu"]) // width, 1)
+    return [slice(at, at + rows) for at in range(0, len(asks), rows)]
