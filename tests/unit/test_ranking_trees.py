@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reco_plugin.ranking import contest, trees
+from reco_plugin.ranking import contest, exchange, served, trees
 from reco_plugin.ranking.contest import Lists, Terms, ndcg
 from reco_plugin.ranking.forest import PATTERNS, SPLITS, Forest, columns_of, named
+from reco_plugin.ranking.served import Settings
+from reco_plugin.ranking.votes import Heard, Recipe, ranked, votes
+from reco_plugin.testing.neighbours import planted_histories
 
 COLUMNS = named(["one", "two", "three"], [])
 
@@ -191,3 +194,67 @@ def test_ndcg_of_lists():
     counts = np.array([3, 2])
     assert ndcg(np.array([3, 2, 1, 5, 4.0]), counts, gains) == pytest.approx([1 / np.log2(3), 1])
     assert ndcg(np.zeros(2), np.array([2]), np.zeros(2)).tolist() == [0]
+
+
+# --- on a page -----------------------------------------------------------------------------------
+
+
+def recipe(**told):
+    return Recipe(
+        members=("near",), decays=(1.0,), weights=np.array([1, 0, 0], np.float32), newest=9, **told
+    )
+
+
+def one_list():
+    """Four candidates, the first the best by the linear ranker."""
+    heard = Heard(keys=["a", "b", "c", "d"], values=np.array([[8, 6, 4, 2]]), prior=[0.0] * 4)
+    return votes([heard], [0], met=frozenset(), beside={}, members=1)
+
+
+def the_smaller_the_better(columns):
+    """One tree: a share of at most 0.8 is worth 9, more is worth nothing."""
+    ends = np.full((1, SPLITS), ~0, np.int8)
+    high = ends.copy()
+    high[0, 0] = ~1
+    return Forest(
+        columns=columns,
+        features=np.zeros((1, SPLITS), np.int16),
+        thresholds=np.full((1, SPLITS), 0.8, np.float32),
+        low=ends,
+        high=high,
+        leaves=np.array([[9.0] + [0.0] * SPLITS], np.float32),
+    )
+
+
+def test_trees_put_the_first_in_order_and_leave_the_others_behind(monkeypatch):
+    grown = the_smaller_the_better(recipe().columns)
+    assert ranked(recipe(), one_list(), 4)[0] == [0, 1, 2, 3]
+    places, scored = ranked(recipe(trees=grown), one_list(), 4)
+    assert places == [1, 2, 3, 0]
+    assert scored.tolist() == [1, 9.75, 9.5, 9.25]
+    monkeypatch.setattr("reco_plugin.ranking.votes.TOP", 2)
+    assert ranked(recipe(trees=grown), one_list(), 4)[0] == [1, 0, 2, 3]
+    assert ranked(recipe(trees=grown), one_list(), 1)[0] == [1]
+
+
+def test_a_recipe_travels_with_its_trees_and_takes_none_of_others():
+    whole = recipe(trees=the_smaller_the_better(recipe().columns))
+    written = json.loads(json.dumps(whole.as_json()))
+    assert Recipe.of_json(written).as_json() == whole.as_json()
+    strange = the_smaller_the_better(("something",)).as_json()
+    with pytest.raises(ValueError, match="other members"):
+        Recipe.of_json({**written, "trees": strange})
+
+
+def test_what_is_learnt_travels_with_its_trees(tmp_path, monkeypatch):
+    pytest.importorskip("lightgbm")
+    monkeypatch.setattr(contest, "FEWEST", 20)
+    whole = planted_histories(shoppers=90)
+    asked = Settings(fewest=2, ranker="lambdamart")
+    found = served.learn(whole, int(np.quantile(whole.at, 0.8)), features=None, settings=asked)
+    assert any("LambdaMART" in note for note in found.notes)
+    digest = exchange.save_learnt(tmp_path / "learnt.npz", found)
+    other = exchange.load_learnt(tmp_path / "learnt.npz", digest)
+    for one, same in ((found.trial, other.trial), (found.final, other.final)):
+        assert one.recipe.trees is not None
+        assert same.recipe.as_json() == one.recipe.as_json()
