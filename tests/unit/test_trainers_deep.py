@@ -19,7 +19,7 @@ from reco_plugin.exceptions import NotEnoughData, TrainingFailed
 from reco_plugin.ranking import folds
 from reco_plugin.testing.neighbours import planted_features, planted_histories
 from reco_plugin.testing.trainers import TrainerConformance, planted_dataset, small_dataset
-from reco_plugin.trainers import process, registry, spaces
+from reco_plugin.trainers import registry, spaces
 from reco_plugin.trainers.deep import sequences, torches
 from reco_plugin.trainers.deep.holdout import held_out
 from reco_plugin.trainers.deep.lightgcn import LightGCN
@@ -373,13 +373,6 @@ def test_items_nobody_took_are_read_from_their_features():
     scores = found.shopper_vectors @ found.item_vectors.T
     assert (scores[:15, 4] > scores[:15, 5]).all()
     assert (scores[15:, 4] < scores[15:, 5]).all()
-
-
-@needs_torch
-def test_a_personal_run_learns_it_in_a_process_of_its_own():
-    """Under a bound of memory that the library's own mapping would break."""
-    found = process.run("lightgcn", GRAPH, planted_dataset(), seed=1, memory_mb=600, timeout=300)
-    assert np.allclose(np.linalg.norm(found.shopper_vectors, axis=1), 1, atol=1e-4)
 
 
 def test_what_may_be_tried_of_it_are_its_own_settings():
