@@ -14,7 +14,9 @@ from reco_plugin.exceptions import ArtefactCorrupt
 from reco_plugin.jobs import looks
 from reco_plugin.models import Run
 from reco_plugin.stores.base import Vectors
+from reco_plugin.trainers import placing
 from reco_plugin.trainers.base import Learnt
+from reco_plugin.trainers.features import normalised
 from reco_plugin.types import Dataset, Floats, IdMap
 
 
@@ -28,12 +30,19 @@ class Artefact:
     """(n_features, d)"""
     feature_biases: Floats
     """(n_features,)"""
+    feature_norm: float = 0.0
+    """How long a vector is that features predict; 0: as they come."""
     looks: looks.Known | None = None
     """The kinds of picture among its features; None where pictures took no part."""
     features: sparse.csr_matrix | None = None
     """bool (n_items, n_features): which features each item has; None in artefacts of before they were kept."""
     taken: Floats | None = None
     """(n_items,) how much it was wanted, lately more than long ago; 0 for what nobody has met."""
+
+    def placed(self, rows: sparse.csr_matrix) -> tuple[Floats, Floats]:
+        """Vectors (n, d) and biases (n,) of products by their features, (n, n_features) rows adding up to one."""
+        vectors = np.asarray(rows @ self.feature_vectors, dtype=np.float32)
+        return placing.scaled(vectors, self.feature_norm), rows @ self.feature_biases
 
 
 def folder() -> Path:
@@ -90,6 +99,7 @@ def write(
             "run": run.pk,
             "kind": run.kind,
             "feature_names": list(features.names if features else ()),
+            "feature_norm": _feature_norm(dataset, learnt),
             **look_meta,
         },
     )
@@ -115,6 +125,15 @@ def _features(arrays: artefacts.Arrays, names: int) -> sparse.csr_matrix | None:
     columns, starts = arrays["items_have"], arrays["items_have_from"]
     shape = (len(starts) - 1, names)
     return sparse.csr_matrix((np.ones(len(columns), np.bool_), columns, starts), shape=shape)
+
+
+def _feature_norm(dataset: Dataset, learnt: Learnt) -> float:
+    """Of what was taken, so that a product born later is as long as those."""
+    if dataset.item_features is None or not len(learnt.feature_vectors):
+        return 0.0
+    taken = dataset.interactions.getnnz(axis=0) > 0
+    rows = normalised(dataset.item_features.matrix)[taken]
+    return placing.predicted_norm(rows, learnt.feature_vectors)
 
 
 def known(dataset: Dataset) -> npt.NDArray[np.int64]:
@@ -147,6 +166,7 @@ def load(run: Run) -> Artefact:
         feature_names=tuple(meta["feature_names"]),
         feature_vectors=arrays["feature_vectors"],
         feature_biases=arrays["feature_biases"],
+        feature_norm=float(meta.get("feature_norm", 0.0)),
         looks=looks.unpack(arrays, meta),
         features=_features(arrays, len(meta["feature_names"])),
         taken=arrays.get("items_taken"),

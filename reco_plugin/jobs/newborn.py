@@ -121,8 +121,7 @@ def _give(run: Run, artefact: Artefact, batch: Sequence[Item]) -> list[Key]:
     backends.store(run.store).upsert(
         handle(run),
         id_map(keys),
-        rows @ artefact.feature_vectors,
-        rows @ artefact.feature_biases,
+        *artefact.placed(rows),
     )
     return keys
 

@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import sparse
 
 from reco_plugin import artefacts
 from reco_plugin.exceptions import ArtefactCorrupt
+from reco_plugin.jobs.artefacts import Artefact
 from reco_plugin.testing.trainers import planted_dataset, small_dataset
 from reco_plugin.trainers import packing
 from reco_plugin.trainers.base import Learnt
-from reco_plugin.types import Features, id_map
+from reco_plugin.types import Features, IdMap, id_map
 
 LEARNT = Learnt(
     item_vectors=np.ones((2, 3), np.float32),
@@ -156,3 +158,19 @@ def test_one_is_not_the_other(tmp_path):
     packing.save_learnt(tmp_path / "l.npz", LEARNT)
     with pytest.raises(ArtefactCorrupt, match="holds a 'learnt', not a 'dataset'"):
         packing.load_dataset(tmp_path / "l.npz")
+
+
+def test_a_product_born_later_is_as_long_as_those_before_it():
+    placed = Artefact(
+        items=IdMap(keys=np.arange(2)),
+        feature_names=("a", "b", "c"),
+        feature_vectors=np.eye(3, 2, dtype=np.float32),
+        feature_biases=np.array([1, 2, 3], np.float32),
+        feature_norm=2.0,
+    )
+    rows = sparse.csr_matrix(np.array([[1, 0, 0], [0.5, 0.5, 0], [0, 0, 1]], np.float32))
+    vectors, biases = placed.placed(rows)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([2, 2, 0])
+    assert biases == pytest.approx([1, 1.5, 3])
+    as_it_comes, _ = replace(placed, feature_norm=0.0).placed(rows)
+    assert as_it_comes == pytest.approx(np.array([[1, 0], [0.5, 0.5], [0, 0]]))
