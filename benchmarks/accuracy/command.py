@@ -27,8 +27,8 @@ from benchmarks.accuracy.compare import Measured
 from benchmarks.accuracy.protocols import Protocol
 from benchmarks.harness import Bench, Row
 from reco_plugin.exceptions import NotEnoughData
-from reco_plugin.ranking.contest import AUTO, LAMBDAMART, LINEAR, RANKERS
 from reco_plugin.ranking.folds import Fold
+from reco_plugin.ranking.rankers import AUTO, LAMBDAMART, LINEAR, RANKERS
 from reco_plugin.types import Features
 
 BAR = 1.05

@@ -16,8 +16,8 @@ from reco_plugin.evaluation.measuring import alone, chosen, in_batches
 from reco_plugin.evaluation.protocols import Protocol
 from reco_plugin.evaluation.verdicts import holds, lines
 from reco_plugin.ranking import blend
-from reco_plugin.ranking.contest import AUTO
 from reco_plugin.ranking.folds import Fold
+from reco_plugin.ranking.rankers import AUTO
 from reco_plugin.types import Features
 
 __all__ = [

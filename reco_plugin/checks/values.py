@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 from reco_plugin import backends, conf
 from reco_plugin.checks.registration import Messages, check
 from reco_plugin.exceptions import RecoError
-from reco_plugin.ranking.contest import RANKERS
+from reco_plugin.ranking.rankers import RANKERS
 from reco_plugin.retrieval import SOURCES
 from reco_plugin.retrieval.kinds import OWN, added
 from reco_plugin.stores.choice import BUILT_IN

@@ -9,7 +9,7 @@ from reco_plugin import conf
 from reco_plugin.doctor.finding import Finding, ok, warning
 from reco_plugin.jobs.publish import active_run
 from reco_plugin.pipeline import blending
-from reco_plugin.ranking.contest import LAMBDAMART
+from reco_plugin.ranking.rankers import LAMBDAMART
 
 NAME = "training.blend"
 INSTALL = "python -m pip install 'django-reco-plugin[lightgbm]'"

@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from reco_plugin.ranking import contest, members
-from reco_plugin.ranking.contest import AUTO, Choice, Lists, Terms
+from reco_plugin.ranking.contest import Choice, Lists, Terms
 from reco_plugin.ranking.evidence import FORMS, Evidence, gather, names, plain
 from reco_plugin.ranking.folds import Cut, Fold
 from reco_plugin.ranking.forest import Forest, columns_of, named
 from reco_plugin.ranking.logit import Logit
 from reco_plugin.ranking.members import Members, Traits
+from reco_plugin.ranking.rankers import AUTO
 from reco_plugin.ranking.requests import Requests
 from reco_plugin.trainers.histories import Histories
 from reco_plugin.types import Features, Floats, Ints

@@ -15,11 +15,10 @@ from reco_plugin.metrics.paired import difference_interval
 from reco_plugin.ranking import logit, trees
 from reco_plugin.ranking.forest import Forest
 from reco_plugin.ranking.logit import Logit
+from reco_plugin.ranking.rankers import AUTO, LINEAR, RANKERS
 from reco_plugin.ranking.trees import Grown, Offered
 from reco_plugin.types import Floats
 
-AUTO, LINEAR, LAMBDAMART = "auto", "linear", "lambdamart"
-RANKERS = (AUTO, LINEAR, LAMBDAMART)
 PARTS = 3
 """Every list is held out once, with its part."""
 FEWEST = 300

@@ -17,13 +17,14 @@ from scipy import sparse
 from reco_plugin.exceptions import NotEnoughData
 from reco_plugin.ranking import contest, folds, members
 from reco_plugin.ranking.blend import ASKED, OTHERS
-from reco_plugin.ranking.contest import AUTO, LAMBDAMART, LINEAR, Choice, Lists, Terms
+from reco_plugin.ranking.contest import Choice, Lists, Terms
 from reco_plugin.ranking.evidence import FORMS, PLAIN, forms
 from reco_plugin.ranking.facts import TrendFacts
 from reco_plugin.ranking.folds import Fold
 from reco_plugin.ranking.forest import Forest
 from reco_plugin.ranking.members import DECAYS, Members, Traits
 from reco_plugin.ranking.packed import Packed, pack
+from reco_plugin.ranking.rankers import AUTO, LAMBDAMART, LINEAR
 from reco_plugin.ranking.requests import Requests
 from reco_plugin.ranking.votes import DIGITS, Recipe, Votes, features, told, votes
 from reco_plugin.trainers.histories import Histories
