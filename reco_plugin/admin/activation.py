@@ -63,7 +63,7 @@ def roll_back_view(admin: RunAdmin, request: HttpRequest, pk: int) -> HttpRespon
 
 
 def overrule_view(admin: RunAdmin, request: HttpRequest, pk: int) -> HttpResponseBase:
-    """GET asks for a reason, POST lets the job `train` publish rejected run `pk` and make it live."""
+    """GET asks for a reason, POST makes rejected run `pk` live, or lets the job `train` do so."""
     run = _demand(request, pk)
     why = request.POST.get("why", "").strip()
     if reason := decisions.why_not(run):
@@ -76,12 +76,24 @@ def overrule_view(admin: RunAdmin, request: HttpRequest, pk: int) -> HttpRespons
             title=_("Make run %s live against its gates?") % run.pk,
             run=run,
             gates=[gate for gate in run_facts.gates(run) if gate.passed is False],
+            is_at_once=decisions.is_whole(run),
             is_asked_again=request.method == "POST",
         )
-    decisions.overrule(run, by=request.user.get_username(), why=why)
-    execute.request("train", run.site)
+    return _overruled(admin, request, run, why)
+
+
+def _overruled(admin: RunAdmin, request: HttpRequest, run: Run, why: str) -> HttpResponseBase:
+    try:
+        decisions.overrule(run, by=request.user.get_username(), why=why)
+    except RecoError as error:
+        admin.message_user(request, str(error), messages.ERROR)
+        return _to(admin, request, run.pk)
+    if decisions.is_whole(run):
+        words = _("Run %s is live now, against its gates.")
+    else:
+        execute.request("train", run.site)
+        words = _("Written down. A worker publishes run %s and makes it live at its next look.")
     admin.log_change(request, run, _("Against its gates: %s") % why)
-    words = _("Written down. A worker publishes run %s and makes it live at its next look.")
     admin.message_user(request, words % run.pk, messages.SUCCESS)
     return _to(admin, request, run.pk)
 

@@ -33,8 +33,9 @@ def blend(
 ) -> Run:
     """Learn whom to believe, judge it, publish it and make it live. Raises AlreadyRunning.
 
-    What became of it is in the run: PUBLISHED; REJECTED, with `gates` saying why; FAILED, with `error` saying
-    why. Whatever happens, what was live stays live until this replaces it.
+    What became of it is in the run: PUBLISHED; REJECTED, with `gates` saying why (its lists are kept, for whoever
+    overrules them); FAILED, with `error` saying why. Whatever happens, what was live stays live until this
+    replaces it.
     """
     options = {"activate": activate, "evaluate": evaluate, "seed": seed}
     return run_now(KIND, site, options, progress)
@@ -75,9 +76,9 @@ def _learn(run: Run, work: Work, *, evaluates: bool) -> None:
             verdict = judged(material, learnt.trial, run.config["seed"], work)
         reconnect()
     run.metrics = {**verdict.metrics, "notes": [*learnt.notes, *verdict.metrics["notes"]]}
-    if _admit(run, verdict.gates):
-        with stage(run, work, "publish"):
-            blend_rows.publish(run, material.log.items, learnt.final, work.fence)
+    is_admitted = _admit(run, verdict.gates)
+    with stage(run, work, "publish" if is_admitted else "keep"):
+        blend_rows.write(run, material.log.items, learnt.final, work.fence)
 
 
 def _left(work: Work, options: Mapping[str, Any]) -> Run | None:

@@ -21,8 +21,10 @@ from reco_plugin.stores import keys as shop_keys
 from reco_plugin.types import IdMap
 
 
-def publish(run: Run, items: IdMap, served: Served, fence: Fence) -> None:
-    """Write the rows and mark `run` PUBLISHED, in one transaction. Raises LeaseLost from `fence`."""
+def write(run: Run, items: IdMap, served: Served, fence: Fence) -> None:
+    """Write the rows and mark `run` PUBLISHED, in one transaction. Raises LeaseLost from `fence`.
+
+    One that a gate has rejected stays so: nothing asks for its rows until somebody overrules the gate."""
     using = conf.settings.DATABASE
     with transaction.atomic(using=using):
         fence()
@@ -31,7 +33,8 @@ def publish(run: Run, items: IdMap, served: Served, fence: Fence) -> None:
         run.dataset = {**run.dataset, "lists": int((np.diff(served.packed.starts) > 0).sum())}
         related.put(run, _rows(items, served))
         RankedList.objects.using(using).create(**_for_all(run, items, served))
-        run.status = RunStatus.PUBLISHED
+        if run.status != RunStatus.REJECTED:
+            run.status = RunStatus.PUBLISHED
         run.save()
 
 

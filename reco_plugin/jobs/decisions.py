@@ -1,7 +1,8 @@
 """What people decided about runs: who, when, what and why, kept with the run.
 
-A run that a gate rejected can be published all the same. Its lists are in no store yet, so that is for the
-job `train` to do: the decision is written down here, and found there.
+What a gate rejected can go live all the same. Of a blend the lists are kept, of an encoder the files, just as
+they would be of one that was published: they are live at once. The vectors of a personal run are in no store yet,
+so that is for the job `train` to do: the decision is written down here, and found there.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from django.db import transaction
 from reco_plugin import artefacts, clock, conf
 from reco_plugin.exceptions import NotPublished
 from reco_plugin.jobs.artefacts import artefact_path
+from reco_plugin.jobs.publish import activate
 from reco_plugin.models import Run, RunStatus
 from reco_plugin.stores.base import Vectors
 from reco_plugin.types import IdMap
 
 KIND = "personal"
+WHOLE = {"blend": "lists", "encoder": "fingerprint"}
+"""Kinds of run of which all that serves is kept, rejected or not, by the name of what Run.dataset says of it then."""
 OVERRULED, ACTIVATED, ROLLED_BACK = "overruled", "activated", "rolled back"
 BROKEN = "could not be published"
 MOST = 50
@@ -57,7 +61,7 @@ def failed(run: Run) -> list[str]:
 
 
 def overrule(run: Run, *, by: str, why: str) -> None:
-    """Let a rejected run be published and made live by the next execution of `train`.
+    """Make a rejected run live where it `is_whole`, else let the next execution of `train` do so.
 
     Raises NotPublished, saying why, for a run that cannot be, and where no reason is given.
     """
@@ -65,18 +69,36 @@ def overrule(run: Run, *, by: str, why: str) -> None:
         raise NotPublished(reason)
     if not why.strip():
         raise NotPublished(f"Say why run {run.pk} is to go live although a gate rejected it.")
-    decide(run, OVERRULED, by=by, why=why)
+    with transaction.atomic(using=conf.settings.DATABASE):
+        decide(run, OVERRULED, by=by, why=why)
+        if is_whole(run):
+            _put_forth(run)
+            activate(run)
+
+
+def _put_forth(run: Run) -> None:
+    """Call a rejected run published. Raises NotPublished where it was let go of meanwhile."""
+    rows = Run.objects.using(conf.settings.DATABASE).filter(pk=run.pk, status=RunStatus.REJECTED)
+    if not rows.update(status=RunStatus.PUBLISHED):
+        raise NotPublished(f"Run {run.pk} is not there any more as it was. Look again.")
+    run.status = RunStatus.PUBLISHED
+
+
+def is_whole(run: Run) -> bool:
+    """Can it be made live as it lies there?"""
+    return WHOLE.get(run.kind, "") in run.dataset
 
 
 def why_not(run: Run) -> str:
     """Why the gates of `run` cannot be overruled; '' where they can."""
     if run.status != RunStatus.REJECTED:
         return f"Run {run.pk} is {run.status}: only what a gate rejected can be overruled."
-    if run.kind != KIND:
-        return f"Only {KIND} runs can be published against their gates; run {run.pk} is not one."
+    if run.kind != KIND and run.kind not in WHOLE:
+        kinds = ", ".join((KIND, *WHOLE))
+        return f"Runs of these kinds can go live against their gates: {kinds}. Run {run.pk} is a {run.kind} run."
     hard = [name for name in failed(run) if name in NEVER]
-    if hard or not run.artefact:
-        named = ", ".join(hard) or "no artefact"
+    if hard or not (is_whole(run) or run.artefact):
+        named = ", ".join(hard) or "nothing of it was kept"
         return f"Run {run.pk} learnt nothing that could be published ({named})."
     return ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import Any
 
 import adminshop
 import pytest
@@ -12,7 +13,7 @@ from django.core.management import CommandError, call_command
 from jobs_shop import history, products
 
 from reco_plugin.exceptions import NotPublished
-from reco_plugin.jobs import decisions
+from reco_plugin.jobs import decisions, publish
 from reco_plugin.jobs.artefacts import artefact_path
 from reco_plugin.jobs.publish import active_run
 from reco_plugin.jobs.running.execute import execute
@@ -86,6 +87,58 @@ def test_a_published_run_is_not_overruled(rights: Rights) -> None:
     assert rights.operator(*RIGHTS).post(path(run), {"why": "because"}).status_code == 302
     run.refresh_from_db()
     assert not decisions.decisions(run)
+
+
+KEPT = [("blend", {"lists": 40}), ("encoder", {"fingerprint": "5b0c"})]
+
+
+def refused(kind: str, dataset: dict[str, Any]) -> Run:
+    gate = {"name": kind, "passed": False, "words": "no better by far"}
+    return adminshop.run(kind=kind, status=RunStatus.REJECTED, dataset=dataset, gates=[gate])
+
+
+@pytest.mark.parametrize(("kind", "dataset"), KEPT)
+def test_what_is_kept_whole_is_live_at_once(rights: Rights, kind: str, dataset: Any) -> None:
+    client, run = rights.operator(*RIGHTS), refused(kind, dataset)
+    before = adminshop.run(kind=kind)
+    publish.activate(before)
+    assert "all the same" in client.get(path(run, "change")).content.decode()
+    asked = client.get(path(run)).content.decode()
+    assert "no better by far" in asked
+    assert "From the next page on" in asked
+    assert "A reason is needed." in client.post(path(run)).content.decode()
+    assert active_run(1, kind) == before
+    text = client.post(path(run), {"why": "for the fair"}, follow=True).content.decode()
+    assert "is live now, against its gates." in text
+    assert "for the fair" in text
+    assert active_run(1, kind) == run
+    assert not Job.objects.filter(requested_at__isnull=False).exists()
+    (entry,) = decisions.decisions(active_run(1, kind))
+    assert (entry["what"], entry["gates"]) == ("overruled", [kind])
+    assert LogEntry.objects.get().user.get_username() == entry["by"]
+    assert publish.rollback(1, kind).run == before
+
+
+def test_what_was_let_go_of_while_the_page_was_open_stays_gone(rights: Rights) -> None:
+    run = refused("blend", {"lists": 40})
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.PRUNED)
+    with pytest.raises(NotPublished, match="Look again"):
+        decisions.overrule(run, by="me", why="because")
+    run.refresh_from_db()
+    assert (run.status, decisions.decisions(run)) == (RunStatus.PRUNED, [])
+    assert active_run(1, "blend") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("blend", "nothing of it was kept"), ("tuning", "is a tuning run")]
+)
+def test_where_nothing_was_kept_the_command_says_so(kind: str, words: str) -> None:
+    run = refused(kind, {"events": 9})
+    run.artefact = ""
+    run.save()
+    with pytest.raises(CommandError, match=words):
+        call_command("reco_runs", "activate", run.pk, "--because", "it is mine", "--dry-run")
+    assert active_run(1, kind) is None
 
 
 @pytest.mark.parametrize("gate", ["finite", "interactions"])

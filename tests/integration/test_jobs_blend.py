@@ -6,10 +6,12 @@ import datetime as dt
 import sys
 import uuid
 from copy import deepcopy
+from io import StringIO
 
 import numpy as np
 import pytest
 from adminshop import VIEW, Rights
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -20,8 +22,9 @@ from testapp.models import Product, StockRecord
 from reco_plugin import conf
 from reco_plugin.admin import blend_facts
 from reco_plugin.doctor import blend as doctor_of_blend
+from reco_plugin.exceptions import NotPublished
 from reco_plugin.jobs import blend as job
-from reco_plugin.jobs import blend_material
+from reco_plugin.jobs import blend_material, decisions
 from reco_plugin.jobs.behaviour import behaviour
 from reco_plugin.jobs.blend import blend
 from reco_plugin.jobs.blend_trial import Then
@@ -284,6 +287,48 @@ def test_lists_of_rarer_pairs_than_may_be_shown_now_are_not_asked(shop, learnt, 
 def test_one_that_is_no_better_is_refused_and_what_was_live_stays(shop, learnt):
     habits(shop)
     first = blend()
+    by_chance(shop)
+    run = blend()
+    assert run.status == RunStatus.REJECTED
+    assert [gate["name"] for gate in run.gates if gate["passed"] is False]
+    assert active_run(1, "blend") == first
+    assert not [*half_published(1), *left_undone(1)]
+
+
+def test_a_refused_one_goes_live_when_somebody_says_why_and_back_again(shop, learnt):
+    habits(shop)
+    first = blend()
+    by_chance(shop)
+    run = blend()
+    out = StringIO()
+    call_command("reco_runs", "activate", run.pk, "--because", "on trial for a week", stdout=out)
+    assert f"Run {run.pk} is the live blend run, against its gates." in out.getvalue()
+    run.refresh_from_db()
+    assert (run.status, active_run(1, "blend")) == (RunStatus.PUBLISHED, run)
+    assert Related.objects.filter(run=run).count() == run.dataset["lists"] > 30
+    assert not [*half_published(1), *left_undone(1)]
+    (entry,) = decisions.decisions(run)
+    assert entry["why"] == "on trial for a week"
+    assert entry["gates"] == decisions.failed(run) != []
+    assert any(some_lists(shop, run))
+    rollback(1, "blend")
+    assert active_run(1, "blend") == first
+
+
+def test_of_the_refused_no_more_are_kept_than_of_the_published(shop, learnt, settings):
+    settings.RECO_KEEP_RUNS = 1
+    by_chance(shop)
+    old, new = blend(), blend()
+    assert old.status == new.status == RunStatus.REJECTED
+    old.refresh_from_db()
+    assert old.status == RunStatus.PRUNED
+    assert set(Related.objects.values_list("run", flat=True)) == {new.pk}
+    with pytest.raises(NotPublished, match="pruned"):
+        decisions.overrule(old, by="me", why="because")
+
+
+def by_chance(shop: list[Product]) -> None:
+    """Nothing that happens follows from anything before."""
     Interaction.objects.all().delete()
     random = np.random.default_rng(3)
     now = timezone.now()
@@ -295,11 +340,6 @@ def test_one_that_is_no_better_is_refused_and_what_was_live_stays(shop, learnt):
         )
         for number in range(500)
     )
-    run = blend()
-    assert run.status == RunStatus.REJECTED
-    assert [gate["name"] for gate in run.gates if gate["passed"] is False]
-    assert active_run(1, "blend") == first
-    assert not Related.objects.filter(run=run).exists()
 
 
 def test_too_little_is_said_before_anything_is_learnt(shop, learnt):
@@ -308,6 +348,7 @@ def test_too_little_is_said_before_anything_is_learnt(shop, learnt):
     assert run.status == RunStatus.REJECTED
     assert not learnt
     assert "RECO_MIN_INTERACTIONS" in run.gates[0]["words"]
+    assert "nothing that could be published" in decisions.why_not(run)
 
 
 def test_roll_back(shop, learnt):

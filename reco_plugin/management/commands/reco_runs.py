@@ -103,14 +103,19 @@ class Command(BaseCommand):
 
     def _activate(self, site: int, options: dict[str, Any]) -> None:
         run = _run(options["run"], site)
+        is_rejected = run.status == RunStatus.REJECTED
+        if is_rejected and (reason := decisions.why_not(run)):
+            raise CommandError(reason)
         if options["dry_run"]:
             self.stdout.write(f"Would make run {run.pk} ({run.kind}, {run.status}) live.")
-            return
-        if run.status == RunStatus.REJECTED:
+        elif is_rejected:
             self._overrule(run, options["because"])
-            return
+        else:
+            self._make_live(run, options["because"])
+
+    def _make_live(self, run: Run, because: str) -> None:
         publish.activate(run)
-        decisions.decide(run, decisions.ACTIVATED, by=decisions.operator(), why=options["because"])
+        decisions.decide(run, decisions.ACTIVATED, by=decisions.operator(), why=because)
         self.stdout.write(f"Run {run.pk} is the live {run.kind} run.")
 
     def _overrule(self, run: Run, because: str) -> None:
@@ -120,6 +125,13 @@ class Command(BaseCommand):
                 "same, say why: --because WORDS."
             )
         decisions.overrule(run, by=decisions.operator(), why=because)
+        if decisions.is_whole(run):
+            self.stdout.write(f"Run {run.pk} is the live {run.kind} run, against its gates.")
+        else:
+            self._publish(run)
+
+    def _publish(self, run: Run) -> None:
+        """What was overruled, by the job, here and now."""
         execution = execute("train", run.site)
         if execution.skipped:
             request("train", run.site)
