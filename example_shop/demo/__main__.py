@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from example_shop.demo import places
@@ -25,9 +24,10 @@ INTERRUPTED, WRONG = 130, 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _end)
+    report = Report(quiet=options.json)
+    signal.signal(signal.SIGTERM, report.end)
     try:
-        _run(options)
+        _run(options, report)
     except DemoError as error:
         sys.stderr.write(f"{error}\n")
         return WRONG
@@ -54,8 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> None:
-    report = Report(quiet=options.json)
+def _run(options: argparse.Namespace, report: Report) -> None:
     source = recognise(options.data, options.scale)
     if not options.no_serve:
         _require_free(options.port)
@@ -106,7 +105,9 @@ def _serve(port: int, page: dict[str, Any], report: Report) -> None:
     report.say(f"    or as {'admin':<20} for /admin/")
     report.say(f"  The password of all of them is {page['password']}   (Ctrl-C closes the shop)")
     if os.environ.get("COMPARE_WEEKLY"):
-        report.say("  While it is open all models are compared; in some minutes /admin/ shows how they did.")
+        report.say(
+            "  While it is open all models are compared; in some minutes /admin/ shows how they did."
+        )
     report.say()
     from django.core.management import call_command
 
@@ -141,11 +142,6 @@ def _require_free(port: int) -> None:
             raise DemoError(
                 f"Port {port} cannot be used ({error}); choose another with --port."
             ) from error
-
-
-def _end(signum: int, frame: FrameType | None) -> None:
-    """A polite end, so that the embedded database is stopped too."""
-    raise SystemExit(128 + signum)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -21,6 +22,12 @@ class Report:
         self.quiet = quiet
         self.facts: dict[str, Any] = {"seconds": {}}
         self._begun = time.monotonic()
+        self._code: int | None = None
+
+    def end(self, signum: int, frame: FrameType | None) -> NoReturn:
+        """A signal's handler: a polite end, so that the embedded database is stopped too."""
+        self._code = 128 + signum
+        raise SystemExit(self._code)
 
     def say(self, line: str = "") -> None:
         if not self.quiet:
@@ -36,6 +43,8 @@ class Report:
         """Time a step and say how long it took."""
         begun = time.monotonic()
         yield
+        if self._code is not None:  # what the handler raised is lost where it met a finalizer
+            raise SystemExit(self._code)
         took = time.monotonic() - begun
         self.facts["seconds"][name] = round(took, 2)
         self.say(f"  {name:<46}{took:7.1f} s")

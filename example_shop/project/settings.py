@@ -101,7 +101,9 @@ RECO_ENCODER_CONFIG = {  # a small, quick network: the demo is to be ready withi
     "epochs": int(os.environ.get("ENCODER_EPOCHS", "12")),
 }
 
-if os.environ.get("COMPARE_WEEKLY"):  # all models side by side: minutes of work, so only when asked for
+if os.environ.get(
+    "COMPARE_WEEKLY"
+):  # all models side by side: minutes of work, so only when asked for
     RECO_INTERVALS = {"compare": 7 * 24 * 3600}
 
 # reco: its jobs run in Celery workers where there is a broker, and beside the server where there is none

@@ -21,7 +21,7 @@ from typing import Any
 
 from reco_plugin.children import life
 from reco_plugin.children.process import JOB
-from reco_plugin.children.voice import Voice
+from reco_plugin.children.voice import Unheard, Voice
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     voice = Voice()
     try:
         voice.say(result=_callable(job["do"])(folder, job, voice))
+    except Unheard:
+        life.orphaned(folder)
     except MemoryError:
         traceback.print_exc()
         return life.OUT_OF_MEMORY

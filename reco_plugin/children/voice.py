@@ -9,6 +9,10 @@ import time
 from typing import IO, Any
 
 
+class Unheard(Exception):
+    """Nobody reads what is said any more: the parent has died."""
+
+
 class Voice:
     """The process's real stdout, one JSON object a line; safe to use from any thread."""
 
@@ -22,9 +26,13 @@ class Voice:
         os.dup2(2, 1)  # what libraries print must not end up between our lines
 
     def say(self, **message: Any) -> None:
-        with self._lock:
-            self._file.write(json.dumps(message) + "\n")
-            self._file.flush()
+        """Raises Unheard when nobody listens."""
+        try:
+            with self._lock:
+                self._file.write(json.dumps(message) + "\n")
+                self._file.flush()
+        except BrokenPipeError as error:
+            raise Unheard from error
 
     def progress(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()

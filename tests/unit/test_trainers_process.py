@@ -331,6 +331,16 @@ def test_a_parent_killed_outright_takes_its_child_along(folder, tmp_path):
     assert gone_within(int(pids[0]), 30)
 
 
+def test_a_child_that_nobody_hears_clears_its_folder(folder, place):
+    """It may notice when it speaks, before the end of stdin has woken the thread that waits for it."""
+    running = start_child(place)
+    until_training(running)
+    running.stdout.close()
+    assert running.wait(30) == 1
+    assert not list(folder.iterdir())
+    running.stdin.close()
+
+
 def test_sigterm_ends_the_child_at_once_and_leaves_nothing_half_written(place):
     running = start_child(place)
     until_training(running)

@@ -95,9 +95,10 @@ class Command(BaseCommand):
     # --- the loop -----------------------------------------------------------------------------
 
     def _loop(self, site: int, options: dict[str, Any]) -> None:
-        before = signal.signal(signal.SIGTERM, _end)
+        ending = Ending()
+        before = signal.signal(signal.SIGTERM, ending)
         try:
-            while True:
+            while not ending.is_asked:
                 self._try_once(site, options)
                 time.sleep(options["every"] or conf.settings.HEARTBEAT_SECONDS / 3)
         except (KeyboardInterrupt, Asked):
@@ -129,5 +130,11 @@ class Asked(SystemExit):
     """By SIGTERM to end. The job that runs lets go of its lease, and another process goes on with it."""
 
 
-def _end(number: int, frame: object) -> NoReturn:
-    raise Asked(128 + number)
+class Ending:
+    """The handler of SIGTERM. What it raises is lost where it meets a finalizer, so it remembers, too."""
+
+    is_asked = False
+
+    def __call__(self, number: int, frame: object) -> NoReturn:
+        self.is_asked = True
+        raise Asked(128 + number)
