@@ -49,6 +49,8 @@ class Task:
     """As RECO_ENCODER_WEIGHTS and RECO_ENCODER_SHA256."""
     live: tuple[str, str] | None = None
     """Path and SHA-256 of the live encoder's weights, which it is judged beside."""
+    live_encoder: str = ""
+    """What RECO_ENCODER was when that was taught: who can open it; as now, where that is not told."""
     goes_on: bool = False
     """Start from what is live."""
     seed: int = 0
@@ -153,7 +155,8 @@ def _judged(
     path = Path(task.place) / f"{task.name}.npz"
     found = {"learnt": judge(_Looking(kind, task, lesson, path, ""))}
     if task.live:
-        found["live"] = judge(_Looking(kind, task, lesson, Path(task.live[0]), task.live[1]))
+        its_own = registry.kind(task.live_encoder or task.encoder)
+        found["live"] = judge(_Looking(its_own, task, lesson, Path(task.live[0]), task.live[1]))
     return found
 
 

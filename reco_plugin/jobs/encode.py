@@ -56,6 +56,7 @@ def work(work: Work) -> dict[str, Any]:
     live = live_encoder(work.site)
     if isinstance(live, str):
         return {"note": live}
+    is_left = "batch" in work.checkpoint  # by one that died: what it looked at is news all the same
     counted = Counter[str]()
     with work.stage("pictures"), closing(ShardEncoding()) as doing:
         for found in split_and_run(work, _payloads(live), doing, stage="pictures"):
@@ -63,7 +64,7 @@ def work(work: Work) -> dict[str, Any]:
     report = {"encoded": counted.pop("encoded", 0), "refused": dict(counted)}
     work.report.update(report)
     report |= visual.refresh(work, live, {**OPTIONS, **work.options})
-    if report["encoded"]:
+    if report["encoded"] or is_left:
         with work.stage("newborn"):
             newcomers.join(work.site, give_looks(work.site))
     return report

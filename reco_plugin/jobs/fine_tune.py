@@ -231,6 +231,7 @@ def _task(run: Run, left: Left) -> Task:
         start=run.config["weights"],
         start_sha256=conf.settings.ENCODER_SHA256,
         live=(str(artefact_path(live).absolute()), live.sha256) if live and has_file else None,
+        live_encoder=live.trainer if live is not None else "",
         goes_on=live is not None and has_file and _is_same(live),
         seed=run.config["seed"],
         threads=max(1, conf.settings.TRAIN_THREADS),

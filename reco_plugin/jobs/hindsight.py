@@ -25,7 +25,7 @@ from reco_plugin.datasets.splits import NEGATIVE
 from reco_plugin.exceptions import NotPublished
 from reco_plugin.jobs import rechecking
 from reco_plugin.jobs.evaluate import PROTOCOL, difference
-from reco_plugin.jobs.publish import active_run, chosen_run, handle
+from reco_plugin.jobs.publish import Fence, active_run, chosen_run, handle, unfenced
 from reco_plugin.jobs.trial import K
 from reco_plugin.metrics import evaluate as judge
 from reco_plugin.models import Interaction, Run
@@ -86,18 +86,19 @@ def measure(
     run: int | None = None,
     progress: Progress | None = None,
     stage: Stage = lambda name: nullcontext(),
+    fence: Fence = unfenced,
 ) -> dict[str, Any]:
     """Judge the live personal run (or the published run number `run`), and probe its indexes.
 
     The figures are appended to `Run.metrics["since"]`; where too little happened, `words` says so and
-    nothing is appended. Raises NotPublished when there is nothing to judge.
+    nothing is appended. Raises NotPublished when there is nothing to judge, and LeaseLost from `fence`.
     """
     site = backends.site() if site is None else site
     found = _the_run(site, run)
     with stage("since"):
         entry = _measured(found, progress)
     if entry["enough"]:
-        _append(found, entry)
+        _append(found, entry, fence)
     with stage("recall"):
         indexes = rechecking.recheck(found, progress)
     return {"run": found.pk, "since": entry, "indexes": indexes}
@@ -107,7 +108,7 @@ def work(work: Work) -> dict[str, Any]:
     """The job 'evaluate'."""
     if active_run(work.site, KIND) is None:
         return {"run": None, "words": "No personal run is live yet."}
-    return measure(work.site, progress=work.progress, stage=work.stage)
+    return measure(work.site, progress=work.progress, stage=work.stage, fence=work.fence)
 
 
 def _the_run(site: int, number: int | None) -> Run:
@@ -277,9 +278,10 @@ def _matrix(rows: list[set[int]], items: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((ones, (at, columns)), shape=(len(rows), items))
 
 
-def _append(run: Run, entry: dict[str, Any]) -> None:
+def _append(run: Run, entry: dict[str, Any], fence: Fence) -> None:
     """Add the entry to the run; the newest MOST_ENTRIES are kept."""
     with transaction.atomic(using=conf.settings.DATABASE):
+        fence()
         row = Run.objects.using(conf.settings.DATABASE).select_for_update().get(pk=run.pk)
         row.metrics = {
             **row.metrics,

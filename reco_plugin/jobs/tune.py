@@ -23,7 +23,7 @@ from reco_plugin.jobs import artefacts
 from reco_plugin.jobs.gates import Gate
 from reco_plugin.jobs.material import gather
 from reco_plugin.jobs.publish import Fence, active_run, save
-from reco_plugin.jobs.record import begin, reconnect, recorded
+from reco_plugin.jobs.record import begin, give_up, reconnect, recorded
 from reco_plugin.jobs.running.lease import lease
 from reco_plugin.jobs.running.stages import Stages
 from reco_plugin.jobs.tune_folds import Figures, Past, judged, known_part
@@ -82,6 +82,7 @@ def tune(
     """
     with lease(site, NAME) as held:
         run = (_left(site, options) if resume else None) or _begun(site, options)
+        give_up(site, TUNING, but=run)
         stages = Stages()
         with recorded(run, stages, fence=held.fence):
             with stages.stage("dataset"):

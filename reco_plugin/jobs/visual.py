@@ -214,6 +214,7 @@ def update(run: Run, keys: Sequence[Any], now: Signs | None = None) -> list[Key]
     Raises StoreError. Doing it again is harmless.
     """
     given: list[Key] = []
+    made_of: Signs = {}
     encoder, whiten = str(run.config["fingerprint"]), read_whitening(run)
     for at in range(0, len(keys), CHUNK):
         for some, vectors in aggregated(run.site, encoder, keys[at : at + CHUNK]):
@@ -221,7 +222,8 @@ def update(run: Run, keys: Sequence[Any], now: Signs | None = None) -> list[Key]
             biases = np.zeros(len(some), np.float32)
             backends.store(run.store).upsert(handle(run), id_map(some), found, biases)
             told = now or signs(run.site, encoder, some)
-            keep_signs(run, {key: told[key] for key in some if key in told})
+            made_of |= {key: told[key] for key in some if key in told}
             given += some
     newcomers.join(run.site, given, KIND)
+    keep_signs(run, made_of)  # last: a process that dies before has it all done again
     return given

@@ -215,6 +215,50 @@ def test_an_encoder_that_dies_fails_the_job_and_keeps_what_it_saw(shop, monkeypa
     assert live() is not None
 
 
+# --- killed half-way ------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed(*_: object) -> None:
+    raise Killed
+
+
+def test_r07_killed_between_a_vector_and_its_list_the_list_is_made(shop, monkeypatch):
+    monkeypatch.setattr(visual, "SMALL", 10)
+    shop.encoder()
+    first = done("encode").report["run"]
+    done("score")
+    shop.file("red-0.png", seenshop.picture(30, 199, 30))
+    done("pictures")
+    with monkeypatch.context() as context:
+        context.setattr(visual.newcomers, "join", killed)
+        with pytest.raises(Killed):
+            execute("encode", 1)
+    assert done("encode").report["run"] == first
+    row = Neighbours.objects.get(run=first, product=shop.products[0])
+    assert colour(row.keys[0]) == "green"
+
+
+def test_r07_killed_after_the_last_picture_what_it_tells_of_newcomers_is_not_forgotten(
+    shop, monkeypatch
+):
+    shop.encoder()
+    told: list[int] = []
+    monkeypatch.setattr(encode, "give_looks", lambda site: told.append(site) or [])
+    with monkeypatch.context() as context:
+        context.setattr(visual, "refresh", killed)
+        with pytest.raises(Killed):
+            execute("encode", 1)
+    assert PictureVector.objects.count() == 24
+    assert done("encode").report["encoded"] == 0
+    assert told == [1]
+    done("encode")
+    assert told == [1], "once"
+
+
 def test_there_is_nothing_to_do_without_an_encoder_or_pictures(shop, settings):
     assert "No encoder is live" in done("encode").report["note"]
     shop.encoder()

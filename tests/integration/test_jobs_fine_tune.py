@@ -135,6 +135,14 @@ def test_a_later_one_must_be_better_than_what_is_live(shop, settings, monkeypatc
     assert live() == better
 
 
+def test_what_is_live_is_judged_by_the_kind_that_taught_it(shop, settings):
+    shop.encoder(fakeencoder.weights(blind=True))
+    settings.RECO_ENCODER = "fakeencoder.Strange"
+    assert teach()["status"] == "published"
+    assert live().trainer == "fakeencoder.Strange"
+    assert "the live encoder's" in live().gates[0]["words"]
+
+
 def test_it_is_not_taught_again_before_its_time_or_without_news(shop, settings):
     first = done("fine_tune").report["run"]
     assert "less than 7 days ago" in done("fine_tune").report["note"]

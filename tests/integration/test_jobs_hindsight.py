@@ -20,8 +20,10 @@ from reco_plugin.exceptions import NotPublished
 from reco_plugin.jobs import hindsight, rechecking
 from reco_plugin.jobs.hindsight import measure
 from reco_plugin.jobs.publish import activate, handle, publish
+from reco_plugin.jobs.running.execute import execute
 from reco_plugin.jobs.sync_items import sync_items
-from reco_plugin.models import Interaction, Run, RunStatus
+from reco_plugin.models import Interaction, Job, Outcome, Run, RunStatus
+from reco_plugin.signals import job_stage_entered
 from reco_plugin.stores.base import Vectors
 from reco_plugin.types import id_map
 
@@ -106,6 +108,23 @@ def test_too_little_is_said_and_not_kept(catalogue):
     assert not entry["enough"]
     assert "Too little happened yet" in entry["words"]
     assert "25 are needed" in entry["words"]
+    run.refresh_from_db()
+    assert "since" not in run.metrics
+
+
+def test_r11_whoever_was_taken_over_keeps_nothing(catalogue):
+    """Else a period would be judged twice: by it, and by whoever went on."""
+
+    def overtaken(**_: Any) -> None:
+        Job.objects.update(token=uuid.uuid4())
+
+    history(catalogue)
+    run = live(catalogue)
+    job_stage_entered.connect(overtaken)
+    try:
+        assert execute("evaluate").outcome == Outcome.TAKEN_OVER
+    finally:
+        job_stage_entered.disconnect(overtaken)
     run.refresh_from_db()
     assert "since" not in run.metrics
 

@@ -114,6 +114,17 @@ def test_what_was_broken_off_is_gone_on_with():
     assert tune(1, FEW).pk != run.pk
 
 
+def test_r07_one_whose_process_died_at_its_start_is_not_running_for_ever():
+    ENDS[3] = KeyboardInterrupt
+    run = tune(1, FEW)
+    ENDS.clear()
+    dead = Run.objects.create(kind="tuning", trainer=run.trainer, config=run.config)
+    assert tune(1, FEW, resume=True).pk == run.pk
+    dead.refresh_from_db()
+    assert dead.status == RunStatus.FAILED
+    assert "taken over" in dead.error
+
+
 def test_a_trial_that_fails_is_told_and_the_others_go_on():
     ENDS[2] = ValueError
     run = tune(1, FEW)
