@@ -68,7 +68,7 @@ def test_sessions_come_with_their_own_test(tmp_path):
     visits, prefixes = tmp_path / "visits.txt", tmp_path / "prefixes.txt"
     visits.write_text("1 2\n2 3\n")
     prefixes.write_text("1 2\t3\n9\t1\n")
-    log = read([visits], prefixes=prefixes)
+    log = read([visits], prefixes=prefixes, sessions=True)
     fold = split(log, protocols(0)["next-in-visit"])
     assert log.items.tolist() == ["1", "2", "3", "9"]
     assert fold.requests.here.items.tolist() == [0, 1, 3]
@@ -82,7 +82,7 @@ def test_a_prefix_without_a_tab_is_refused(tmp_path):
     (tmp_path / "v.txt").write_text("1 2\n")
     (tmp_path / "p.txt").write_text("1 2 3\n")
     with pytest.raises(CannotRead, match="TAB"):
-        read([tmp_path / "v.txt"], prefixes=tmp_path / "p.txt")
+        read([tmp_path / "v.txt"], prefixes=tmp_path / "p.txt", sessions=True)
 
 
 def test_a_table_is_read_by_its_usual_names_and_dirt_is_counted(tmp_path):
