@@ -75,6 +75,10 @@ class Shopper:
     """True when the visitor id was made in this very request: there can be no history yet."""
 
 
+DEVICES = ("mobile", "tablet", "desktop")
+"""Classes of device that are told apart."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShopEvent:
     """One thing a shopper did, as capture writes it."""
@@ -97,6 +101,8 @@ class ShopEvent:
     """0..1, for RATE_ITEM."""
     query: str = ""
     source: EventSource = EventSource.TRACK
+    device: str = ""
+    """One of DEVICES; '' where it is not known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -260,7 +266,7 @@ class Context:
     """The circumstances of a request. '' or None: not known, and then nothing is steered by it."""
 
     device: str = ""
-    """'desktop', 'mobile' or 'tablet'."""
+    """One of DEVICES, or what the shop's own hook says."""
     hour: int | None = None
     """0..23, local time of the shop."""
     weekday: int | None = None

@@ -126,6 +126,7 @@ class InteractionAdmin(ReadOnlyAdmin):
         "order",
         "rating",
         "query",
+        "device_words",
         "source_words",
         "event_id",
         "site",
@@ -208,6 +209,10 @@ class InteractionAdmin(ReadOnlyAdmin):
         if row.price is None:
             return figures.NOTHING
         return f"{figures.decimal(float(row.price), 2)} {row.currency}".strip()
+
+    @admin.display(description=gettext_lazy("device"))
+    def device_words(self, row: Interaction) -> str:
+        return row.device or figures.NOTHING
 
     @admin.display(description=gettext_lazy("source"))
     def source_words(self, row: Interaction) -> str:

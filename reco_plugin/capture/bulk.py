@@ -1,4 +1,4 @@
-"""Many rows in one statement of fifteen parameters, on PostgreSQL: an array per column.
+"""Many rows in one statement of sixteen parameters, on PostgreSQL: an array per column.
 
 The driver looks through every placeholder of a long VALUES list; arrays spare it that, and an import of a
 million order lines most of its time.

@@ -16,7 +16,7 @@ from django.db import connections, models
 
 from reco_plugin import clock, conf
 from reco_plugin.capture import drops
-from reco_plugin.types import Key, ShopEvent
+from reco_plugin.types import DEVICES, Key, ShopEvent
 
 OLDEST = dt.timedelta(hours=24)
 """How late an event may be reported before its own time is no longer believed."""
@@ -39,6 +39,7 @@ def clean(event: ShopEvent, now: dt.datetime) -> ShopEvent:
         query=scrub(event.query),
         currency=currency(event.currency),
         order=text(event.order, 64),
+        device=device(event.device, event.site),
     )
 
 
@@ -82,6 +83,14 @@ def rating(value: Any, site: int = 1) -> float | None:
         drops.count("bad_rating", site)
         return None
     return max(0.0, min(found, 1.0))
+
+
+def device(value: Any, site: int = 1) -> str:
+    """One of DEVICES, or ''; anything else a caller says is counted, and not kept."""
+    if not value or value in DEVICES:
+        return str(value or "")
+    drops.count("bad_device", site)
+    return ""
 
 
 def scrub(query: str) -> str:

@@ -1,4 +1,5 @@
-"""The circumstances of a request. Nothing in here is stored, and nothing tells who is asking.
+"""The circumstances of a request. Nothing in here tells who is asking, and nothing is stored but the class of
+the device, with each event.
 
 No IP address is looked at: a region is what the shop's own hook says it is.
 """

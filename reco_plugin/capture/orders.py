@@ -19,6 +19,7 @@ from reco_plugin import backends, clock, conf
 from reco_plugin.capture import bulk, drops
 from reco_plugin.capture.attempts import attempt
 from reco_plugin.capture.clean import clamp, currency, product_key, text
+from reco_plugin.capture.context import device_of
 from reco_plugin.capture.erasure import erased_at
 from reco_plugin.capture.gate import is_recordable
 from reco_plugin.capture.identity import guest_id, parse_visitor, shopper_id, whose
@@ -58,6 +59,14 @@ def refunded(order: Any, lines: Iterable[Any] | None, request: HttpRequest | Non
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Asker:
+    """Who sent a request, and with what."""
+
+    shopper: Shopper
+    device: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Report:
     """What the shop's signal said."""
 
@@ -89,18 +98,24 @@ def _write(report: _Report, request: HttpRequest | None, *, inside: bool = False
         drops.count("no_order_mapping")
         return
     site = backends.site(request)
-    buyer = whose(request) if request is not None and is_recordable(request) else None
-    work = partial(_save_order, mapping, report, site, buyer)
+    work = partial(_save_order, mapping, report, site, _asker(request))
     if inside:
         write_inside(work, request)
     else:
         attempt(work, site=site, name="orders")
 
 
-def _save_order(mapping: OrderMapping, report: _Report, site: int, buyer: Shopper | None) -> None:
+def _asker(request: HttpRequest | None) -> Asker | None:
+    if request is None or not is_recordable(request):
+        return None
+    shopper = whose(request)
+    return None if shopper is None else Asker(shopper=shopper, device=device_of(request))
+
+
+def _save_order(mapping: OrderMapping, report: _Report, site: int, asker: Asker | None) -> None:
     page = mapping.lines_of(report.order, report.keys, ours(mapping))
     saved = save(
-        mapping, page.lines, site, source=EventSource.SIGNAL, buyer=buyer, state=report.state
+        mapping, page.lines, site, source=EventSource.SIGNAL, asker=asker, state=report.state
     )
     count_left_out(page.broken + saved.dropped, site)
 
@@ -111,18 +126,18 @@ def save(
     site: int,
     *,
     source: EventSource,
-    buyer: Shopper | None = None,
+    asker: Asker | None = None,
     state: OrderState | None = None,
     dry_run: bool = False,
 ) -> Saved:
     """Write what `lines` say and is not known yet, in one INSERT per batch.
 
-    `buyer` is who sent the request, for orders that name neither user nor guest; `state` overrules
+    `asker` is who sent the request, for orders that name neither user nor guest; `state` overrules
     the orders' own status. A cancelled order takes back the purchase it had become, if it had.
     """
     saved = Saved()
     wanted: list[_Wish] = []
-    build = _Builder(line_model=mapping.model, site=site, source=source, buyer=buyer)
+    build = _Builder(line_model=mapping.model, site=site, source=source, asker=asker)
     for line in lines:
         meaning = state or mapping.classify(line.status)
         saved.states[meaning.value] += 1
@@ -166,12 +181,12 @@ class _Builder:
     """Turns lines into wishes for one mapping, site and moment."""
 
     def __init__(
-        self, *, line_model: str, site: int, source: EventSource, buyer: Shopper | None
+        self, *, line_model: str, site: int, source: EventSource, asker: Asker | None
     ) -> None:
         self.prefix = f"{site}:{line_model.lower()}"
         self.site = site
         self.source = source
-        self.buyer = buyer
+        self.asker = asker
         self.now = clock.now()
         self._shoppers: dict[tuple[Any, ...], Shopper] = {}
         self._products: dict[Any, Key] = {}
@@ -195,10 +210,11 @@ class _Builder:
     def _wish(
         self, line: OrderLine, kind: EventKind, at: dt.datetime, placed: dt.datetime
     ) -> _Wish:
+        shopper = self._shopper_of(line)
         event = ShopEvent(
             event_id=uuid.uuid5(_NAMESPACE, f"{self.prefix}:{line.key}:{kind.ga4}"),
             kind=kind,
-            shopper=self._shopper_of(line),
+            shopper=shopper,
             occurred_at=at,
             site=self.site,
             product=self._product(line.product),
@@ -207,8 +223,15 @@ class _Builder:
             currency=currency(line.currency),
             order=text(line.order, 64),
             source=self.source,
+            device=self._device_of(shopper, kind),
         )
         return _Wish(event, placed)
+
+    def _device_of(self, shopper: Shopper, kind: EventKind) -> str:
+        """Of who ordered; a payment service or an employee who reports it has another one."""
+        if kind is not EventKind.PURCHASE or self.asker is None:
+            return ""
+        return self.asker.device if self.asker.shopper.id == shopper.id else ""
 
     def _product(self, value: Any) -> Key:
         if value not in self._products:
@@ -230,7 +253,11 @@ class _Builder:
             return Shopper(id=visitor)
         if line.guest:
             return Shopper(id=guest_id(self.site, line.guest))
-        return self.buyer or Shopper(id=guest_id(self.site, f"order:{line.order}"))
+        return (
+            self.asker.shopper
+            if self.asker
+            else Shopper(id=guest_id(self.site, f"order:{line.order}"))
+        )
 
 
 def _known(wishes: Sequence[_Wish], site: int) -> set[uuid.UUID]:

@@ -15,6 +15,7 @@ from reco_plugin import backends, clock, conf
 from reco_plugin.capture import background, drops
 from reco_plugin.capture.attempts import attempt
 from reco_plugin.capture.clean import clean, product_key
+from reco_plugin.capture.context import device_of
 from reco_plugin.capture.gate import refusal, refusal_before_user
 from reco_plugin.capture.identity import mint, visitor_of, whose
 from reco_plugin.capture.lifecycle import after_response, state_of
@@ -36,13 +37,15 @@ def track(
     order: Any = "",
     rating: float | None = None,
     query: str = "",
+    device: str | None = None,
     occurred_at: dt.datetime | None = None,
     event_id: uuid.UUID | None = None,
     source: EventSource = EventSource.TRACK,
 ) -> None:
     """Record that whoever sent `request` did `kind` ('view_item', 'add_to_cart' …) to `product`.
 
-    `product` is an instance or its key; `price` is of one unit, from the server; `rating` is 0..1.
+    `product` is an instance or its key; `price` is of one unit, from the server; `rating` is 0..1; `device` is
+    'mobile', 'tablet' or 'desktop', by default what the browser says of itself.
     Only what is known already is looked at now; who it was is found out when the transaction has
     committed. Never raises, unless RECO_DEBUG_RAISE is on: then a kind or key that cannot be is a
     ValueError.
@@ -62,6 +65,7 @@ def track(
             order="" if order is None else str(order),
             rating=rating,
             query=query,
+            device=device_of(request) if device is None else device,
             source=source,
         )
         _hand_over(request, event)

@@ -23,7 +23,7 @@ MOST_ROWS = 500
 """Rows of one INSERT, fewer where the database takes fewer parameters."""
 _COLUMNS = (
     "site", "event_id", "kind", "shopper", "user", "product", "quantity", "price", "currency",
-    "order", "rating", "query", "source", "occurred_at", "received_at",
+    "order", "rating", "query", "source", "device", "occurred_at", "received_at",
 )  # fmt: skip
 _SHOPPER = _COLUMNS.index("shopper")
 _Insert: TypeAlias = Callable[[Sequence[ShopEvent], str], int]
@@ -101,6 +101,7 @@ def _values(event: ShopEvent, now: dt.datetime, connection: Any) -> list[Any]:
         event.rating,
         event.query,
         int(event.source),
+        event.device,
         moment.get_db_prep_save(event.occurred_at, connection),
         moment.get_db_prep_save(now, connection),
     ]

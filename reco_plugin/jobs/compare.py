@@ -21,6 +21,7 @@ from reco_plugin.evaluation.judging import Background, Measured, judged, whole
 from reco_plugin.evaluation.measuring import Answers, Question
 from reco_plugin.evaluation.models import CHANCE, POPULARITY
 from reco_plugin.evaluation.protocols import Protocol, protocols
+from reco_plugin.evaluation.slices import Part
 from reco_plugin.exceptions import RecoError
 from reco_plugin.jobs import comparison_log, comparison_slices
 from reco_plugin.jobs.artefacts import folder
@@ -136,6 +137,7 @@ def _compare(run: Run, options: Options, work: Work) -> None:
     if asked is None:
         _refuse(run, told, protocol, shop)
         return
+    parts = comparison_slices.parts(shop, asked, options.by)  # what is wrong in it is said at once
     run.dataset = _sizes(shop, asked)
     question = Question(
         fold=asked.fold,
@@ -150,10 +152,12 @@ def _compare(run: Run, options: Options, work: Work) -> None:
     lines = verdicts.full_lines(found, protocol, seed=options.seed)
     run.metrics = {
         **_told(protocol, asked, question),
-        "statement": statement.remarks(told.log, protocol, asked.fold) + lost_words(asked),
+        "statement": statement.remarks(told.log, protocol, asked.fold)
+        + lost_words(asked)
+        + comparison_slices.lacking(parts, options.by),
         "models": lines,
         "failed": failed,
-        "slices": _slices(shop, asked, found, protocol, options),
+        "slices": _slices(asked, found, protocol, parts, options.seed),
     }
     run.status = RunStatus.PUBLISHED
     save(run, work.fence)
@@ -348,18 +352,13 @@ def _judged(
 
 
 def _slices(
-    shop: Shop,
-    asked: Asked,
-    found: Sequence[Measured],
-    protocol: Protocol,
-    options: Options,
+    asked: Asked, found: Sequence[Measured], protocol: Protocol, parts: Sequence[Part], seed: int
 ) -> list[dict[str, Any]]:
     """Figures by slice, of the model that is live or leads, beside popularity."""
     ahead = max(found, key=lambda one: (one.live and one.own, one.mean(protocol.metric) or 0.0))
     shown = [one for one in found if one.name in (ahead.name, POPULARITY)]
-    parts = comparison_slices.parts(shop, asked, options.by)
     return [
         told
         for one in shown
-        for told in slices.figures(one, asked.fold, parts, protocol, seed=options.seed)
+        for told in slices.figures(one, asked.fold, parts, protocol, seed=seed)
     ]

@@ -16,6 +16,8 @@ from reco_plugin.catalog.base import SEPARATOR
 from reco_plugin.evaluation import slices
 from reco_plugin.evaluation.slices import Part
 from reco_plugin.exceptions import MappingError
+from reco_plugin.jobs.comparison_devices import BY as DEVICE
+from reco_plugin.jobs.comparison_devices import UNKNOWN, devices
 from reco_plugin.jobs.comparison_log import DAY, Asked, Shop
 from reco_plugin.models import Interaction
 from reco_plugin.types import Features
@@ -36,13 +38,27 @@ def categories(features: Features | None) -> sparse.csr_matrix | None:
 
 
 def parts(shop: Shop, asked: Asked, by: Sequence[str] = ()) -> list[Part]:
-    """New, light and heavy shoppers; head, tail and new products; categories; attributes of users."""
+    """New, light and heavy shoppers; head, tail and new products; categories; devices; attributes of users.
+
+    Raises MappingError for a field of users there is not.
+    """
     fold = asked.fold
     found = slices.of_shoppers(fold) + slices.of_products(fold, new=_new(shop, asked))
     found += _by_category(shop, asked)
-    for name in by:
+    found += slices.of_labels(DEVICE, devices(shop, asked))
+    for name in dict.fromkeys(each for each in by if each != DEVICE):
         found += slices.of_labels(name, _labels(shop, asked, name), most=MOST)
     return found
+
+
+def lacking(parts: Sequence[Part], by: Sequence[str]) -> list[str]:
+    """What was asked for and cannot be told of, in words."""
+    known = {part.by for part in parts}
+    missing = [name for name in by if name not in known]
+    return [UNKNOWN if name == DEVICE else _NOBODY.format(name) for name in missing]
+
+
+_NOBODY = "Not sliced by {!r}: of none of these shoppers is it known."
 
 
 def _new(shop: Shop, asked: Asked) -> Any:

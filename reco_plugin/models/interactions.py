@@ -27,6 +27,8 @@ class Interaction(models.Model):
     source = models.PositiveSmallIntegerField(
         choices=[(source.value, source.name.lower()) for source in EventSource]
     )
+    device = models.CharField(max_length=8, blank=True, default="", db_default="")
+    """One of `types.DEVICES`, as the browser said; '' where nobody knows. What else it said is not kept."""
     occurred_at = models.DateTimeField()
     received_at = models.DateTimeField(auto_now_add=True)
 

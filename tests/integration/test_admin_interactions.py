@@ -154,10 +154,12 @@ def test_a_product_and_a_user_that_are_gone(rights: Rights) -> None:
 
 
 def test_one_row_in_full_leads_to_its_shopper_and_its_product(rights: Rights) -> None:
-    row = adminshop.event(adminshop.product(), price=12.5, currency="GBP", order="A1")
+    row = adminshop.event(
+        adminshop.product(), price=12.5, currency="GBP", order="A1", device="tablet"
+    )
     client = rights.operator(*VIEW)
     text = client.get(f"{LIST}{row.pk}/change/").content.decode()
-    for words in ("12.50 GBP", "A1", "view_item", str(row.shopper), str(row.product_id)):
+    for words in ("12.50 GBP", "A1", "tablet", "view_item", str(row.shopper), str(row.product_id)):
         assert words in text, words
     for link in re.findall(rf'href="({LIST}\?q=[^"]+)"', text):
         assert shown(client, link.removeprefix(LIST).replace("&amp;", "&")) == keys(row)

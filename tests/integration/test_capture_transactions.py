@@ -65,6 +65,22 @@ def request_of_a_person():
     return request
 
 
+PHONE = (
+    "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/126 Mobile Safari/537.36"
+)
+TABLET = "Mozilla/5.0 (iPad; CPU OS 16_6 like Mac OS X) Version/16.6 Mobile/15E148 Safari/604.1"
+
+
+def refuses(request: HttpRequest) -> bool:
+    return False
+
+
+def asked_with(agent: str, **cookies: str) -> HttpRequest:
+    request = RequestFactory(headers={"user-agent": agent}).get("/")
+    request.COOKIES.update(cookies)
+    return request
+
+
 @contextlib.contextmanager
 def rolled_back():
     class Undo(Exception):
@@ -120,6 +136,51 @@ def test_one_view_is_one_insert(request_of_a_person, django_assert_num_queries):
         track(request_of_a_person, "view_item", uuid.uuid4())
     assert "INSERT INTO" in queries.captured_queries[0]["sql"]
     assert Interaction.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("agent", "said", "kept"),
+    [
+        (PHONE, None, "mobile"),
+        (TABLET, None, "tablet"),
+        (PERSON, None, "desktop"),
+        (PERSON, "mobile", "mobile"),
+        (PHONE, "", ""),
+        (PHONE, "fridge of Ann", ""),
+    ],
+)
+def test_of_the_device_its_class_alone_is_kept(agent, said, kept):
+    request = asked_with(agent, reco_visitor=str(uuid.uuid4()))
+    track(request, "view_item", uuid.uuid4(), device=said)
+    (row,) = Interaction.objects.values()
+    assert row["device"] == kept
+    assert not any("Mozilla" in str(value) or "fridge" in str(value) for value in row.values())
+
+
+def test_without_consent_nothing_of_a_device_is_kept(settings):
+    settings.RECO_CONSENT = f"{__name__}.refuses"
+    track(asked_with(PHONE, reco_visitor=str(uuid.uuid4())), "view_item", uuid.uuid4())
+    assert not Interaction.objects.exists()
+
+
+def test_an_order_has_the_device_of_who_ordered_and_of_nobody_else(loaded_order):
+    """A payment service reports it, too, and the sync reads it again."""
+    ann = Customer.objects.create_user("ann@example.com")
+    Order.objects.update(customer=ann)
+    order = Order.objects.prefetch_related("lines__product").get(pk=loaded_order.pk)
+    signals.order_completed.send(
+        sender=None, order=order, request=asked_with(PERSON, reco_visitor=str(uuid.uuid4()))
+    )
+    assert Interaction.objects.get().device == ""
+    Interaction.objects.all().delete()
+    theirs = asked_with(PHONE)
+    theirs.user = ann
+    signals.order_completed.send(sender=None, order=order, request=theirs)
+    sync_orders()
+    row = Interaction.objects.get()
+    assert (row.shopper, row.device) == (shopper_id(1, ann.pk), "mobile")
+    signals.order_refunded.send(sender=None, order=order, request=theirs)
+    assert Interaction.objects.get(kind=EventKind.REFUND).device == ""
 
 
 def test_signals_in_an_aborted_transaction_do_not_raise(request_of_a_person, loaded_order):
@@ -357,6 +418,7 @@ def test_few_and_many_rows_are_written_alike(rows):
         "rating": 0.1,
         "query": 'größe \\ "38" {x}, NULL',
         "quantity": 3,
+        "device": "tablet",
     }
     shoppers = [
         Shopper(id=linked),
@@ -372,7 +434,7 @@ def test_few_and_many_rows_are_written_alike(rows):
         owner = shopper_id(1, ann.pk) if each.shopper.id == linked else each.shopper.id
         assert row.shopper == owner
         assert (row.user_id, row.product_id) == (each.shopper.user, each.product)
-        for name in ("price", "currency", "order", "rating", "query", "quantity", "occurred_at"):
+        for name in (*awkward, "occurred_at"):
             assert getattr(row, name) == getattr(each, name)
 
 

@@ -9,7 +9,9 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from adminshop import VIEW, Rights
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 from jobs_shop import FAST, event, history, products
 from testapp.models import Customer, Product, StockRecord
 
@@ -17,7 +19,7 @@ from reco_plugin import clock
 from reco_plugin.evaluation import entrants, process
 from reco_plugin.evaluation.measuring import answers
 from reco_plugin.evaluation.protocols import protocols
-from reco_plugin.jobs import compare, comparison_log, comparison_slices
+from reco_plugin.jobs import compare, comparison_devices, comparison_log, comparison_slices
 from reco_plugin.jobs.compare import Options
 from reco_plugin.jobs.sync_items import sync_items
 from reco_plugin.models import ActiveRun, Interaction, Item, Run, RunStatus
@@ -207,11 +209,70 @@ def test_slices_by_shopper_product_category_and_any_field_of_the_user(catalogue)
     assert big["low"] <= big["mean"] <= big["high"]
 
 
-def test_a_field_there_is_not_is_named(catalogue):
+def test_a_field_there_is_not_is_named_before_anything_is_fitted(catalogue, monkeypatch):
     history(catalogue)
+    monkeypatch.setattr(process, "answers", None)
     run = compared(by=("shoe_size",))
     assert run.status == RunStatus.FAILED
     assert "shoe_size" in run.error
+
+
+def of_devices(run: Run) -> dict[str, dict[str, Any]]:
+    told = run.metrics["slices"]
+    return {
+        one["name"]: one for one in told if (one["by"], one["model"]) == ("device", "popularity")
+    }
+
+
+def test_slices_by_device_wherever_events_say_it(catalogue, monkeypatch):
+    people = history(catalogue, shoppers=100)
+    for number, person in enumerate(people[:90]):
+        device = "mobile" if number % 3 else "desktop"
+        Interaction.objects.filter(shopper=person).update(device=device)
+    run = compared(models=("popularity",), by=("device",))
+    told = of_devices(run)
+    assert set(told) == {"mobile", "desktop"}
+    assert told["mobile"]["n"] > told["desktop"]["n"] >= 25
+    assert 0.8 < sum(one["n"] for one in told.values()) / run.metrics["requests"] < 1
+    assert not any("device" in line for line in run.metrics["statement"])
+    assert of_devices(compared(models=("popularity",))) == told
+    client = Rights.in_force(monkeypatch).operator(*VIEW)
+    page = client.get(reverse("admin:reco_run_comparison")).content.decode()
+    assert "device: mobile" in page
+    out = StringIO()
+    monkeypatch.setattr(compare, "served", lambda site: "popularity")
+    call_command("reco_evaluate", "--protocol", "time", "--by", "device", stdout=out)
+    assert "device: desktop" in out.getvalue()
+
+
+def test_where_no_event_says_its_device_that_is_said(catalogue):
+    history(catalogue)
+    run = compared(models=("popularity",), by=("device",))
+    assert not of_devices(run)
+    assert any("Not sliced by device" in line for line in run.metrics["statement"])
+
+
+def test_a_request_has_the_device_in_hand_by_then_or_else_the_first_after(catalogue):
+    people = history(catalogue)
+    found, told = shop()
+    asked = comparison_log.cut(found, told, protocols(0)["time"])
+    cut_at = int(asked.fold.requests.now[0])
+    moment = dt.datetime.fromtimestamp(cut_at / 1_000_000, dt.UTC)
+    hour = dt.timedelta(hours=1)
+    for person, devices in zip(
+        people,
+        [("mobile", "desktop", "tablet"), ("", "", "tablet"), ("mobile", "", ""), ("", "", "")],
+        strict=False,
+    ):
+        for at, device in zip((-2 * hour, -hour, hour), devices, strict=True):
+            event(catalogue[0], person, occurred_at=moment + at, device=device).save()
+    known = comparison_devices.devices(found, asked)
+    by_shopper = {
+        found.log.shoppers.key(int(owner)): device
+        for owner, device in zip(asked.owner, known, strict=True)
+    }
+    expected = dict(zip(people, ("desktop", "tablet", "mobile", ""), strict=False))
+    assert {person: by_shopper[person] for person in expected} == expected
 
 
 def test_a_page_that_cannot_be_written_is_told_before_anything_is_fitted(tmp_path):

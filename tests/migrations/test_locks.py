@@ -19,6 +19,8 @@ EVENT = (
     '"order", query, source, occurred_at, received_at) VALUES (1, gen_random_uuid(), 1, '
     "gen_random_uuid(), 1, 1, '', '', '', 1, now(), now())"
 )
+FILE = "SELECT pg_relation_filenode('reco_interaction')"
+DEVICE = "FROM pg_attribute WHERE attrelid = 'reco_interaction'::regclass AND attname = 'device'"
 HELD_SECONDS = 3.0
 LONGEST_WAIT = 2.0
 """Far above the 250 ms of one attempt, for a busy machine; far below what is held."""
@@ -102,6 +104,24 @@ def test_r17_migration_beside_long_transactions(
         "SELECT indisvalid FROM pg_index WHERE indexrelid = 'reco_interaction_product'::regclass"
     ).fetchone() or [None]
     assert valid is True
+
+
+def test_r17_a_column_more_rewrites_and_reads_nothing(
+    database: psycopg.Connection, first_tables: None, manage: Manage
+) -> None:
+    """Of the largest table. What an old worker writes afterwards has it, too."""
+    manage("migrate", "reco", "0006", "--no-input")
+    database.execute(EVENT)
+    before = database.execute(FILE).fetchone()
+    manage("migrate", "reco", "0007", "--no-input")
+    database.execute(EVENT)
+    assert database.execute(FILE).fetchone() == before
+    assert database.execute(f"SELECT atthasmissing {DEVICE}").fetchone() == (True,)
+    assert database.execute("SELECT DISTINCT device FROM reco_interaction").fetchall() == [("",)]
+    assert not database.execute(
+        "SELECT 1 FROM pg_constraint WHERE conrelid = 'reco_interaction'::regclass "
+        "AND contype = 'c' AND pg_get_constraintdef(oid) LIKE '%device%'"
+    ).fetchall()
 
 
 def test_r17_a_broken_off_index_is_built_anew(

@@ -18,13 +18,14 @@ from reco_plugin.capture.clean import (
     clamp,
     clean,
     currency,
+    device,
     money,
     product_key,
     rating,
     scrub,
 )
 from reco_plugin.capture.identity import guest_id, parse_visitor, shopper_id
-from reco_plugin.types import EventKind, ShopEvent, Shopper
+from reco_plugin.types import DEVICES, EventKind, ShopEvent, Shopper
 
 NOW = dt.datetime(2026, 10, 25, 1, 30, tzinfo=dt.UTC)
 MOMENTS = st.datetimes(
@@ -127,10 +128,19 @@ def test_an_event_is_cleaned_as_a_whole():
         order="o" * 100 + "\x00",
         currency="usd",
         query="\x00boots  ann@example.com",
+        device="Pixel 8 of Ann",
     )
+    before = drops.pending().get((1, "bad_device"), 0)
     kept = clean(event, NOW)
     assert (kept.occurred_at, kept.quantity, kept.price, kept.rating) == (NOW, 1, None, None)
     assert (kept.order, kept.currency, kept.query) == ("o" * 64, "USD", "boots")
+    assert kept.device == ""
+    assert drops.pending()[1, "bad_device"] == before + 1
+
+
+@given(st.none() | st.text() | st.integers() | st.sampled_from(DEVICES))
+def test_a_device_is_one_of_three_or_not_known(value):
+    assert device(value) == (value if value in DEVICES else "")
 
 
 def test_derived_ids_can_never_be_a_visitors():

@@ -59,7 +59,8 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="FIELD",
-            help="also by this field of the user model, e.g. country; may be given more than once",
+            help="also by this field of the user model, e.g. country, or by device (told anyhow "
+            "where events say it); may be given more than once",
         )
         parser.add_argument("--site", type=int, help="number of the shop (default: RECO_SITE)")
         parser.add_argument("--seed", type=int, default=0, help="one seed: one draw")

@@ -26,7 +26,8 @@ class Command(BaseCommand):
         "Judges the live personal run on what happened since it was trained, beside popularity, adds the "
         "figures to the run, and probes what its indexes find. With --protocol it judges instead what shoppers "
         "are served from, learnt anew from one part of the log and asked about the other: every figure there is, "
-        "and by slice (new, light and heavy shoppers; head, tail and new products; categories; any field of users). "
+        "and by slice (new, light and heavy shoppers; head, tail and new products; categories; devices; any field of "
+        "users). "
         "Exit codes: 0 judged, 1 failed or nothing is live, 3 too little happened to judge, 4 another "
         "comparison runs."
     )
@@ -44,7 +45,8 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="FIELD",
-            help="with --protocol: also by this field of the user model; may be given more than once",
+            help="with --protocol: also by this field of the user model, e.g. country, or by device (told anyhow "
+            "where events say it); may be given more than once",
         )
         parser.add_argument(
             "--limit-shoppers",
