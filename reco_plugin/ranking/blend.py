@@ -8,9 +8,11 @@ of it. Nothing here knows which log it is, and no setting is fitted to one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -104,10 +106,9 @@ def fit(
     of = members.traits(past, asked, features)
     told = partial(members.fit, of=of, features=features, seed=seed, threads=threads)
     began = time.perf_counter()
-    final = told(past)
-    fitted = time.perf_counter()
-    seen = _lists(past, cut, told, final, seed)
-    choice = _choice(seen, final, ranker=ranker, seed=seed, threads=threads)
+    final, cuts = _learnt(past, cut, told, seed=seed, threads=threads)
+    learnt = time.perf_counter()
+    choice = _choice(cuts, final, ranker=ranker, seed=seed, threads=threads)
     done = time.perf_counter()
     return Blend(
         members=final,
@@ -115,29 +116,53 @@ def fit(
         trees=choice.trees,
         note=choice.note,
         traits=of,
-        seconds={"members": fitted - began, "ranker": done - fitted, "whole": done - began},
+        seconds={"members": learnt - began, "ranker": done - learnt, "whole": done - began},
     )
 
 
-def _lists(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Cut:
+    """What a ranker may learn from one cut."""
+
+    columns: list[str]
+    """Of the features: where too little is left for a member, they are not those of the whole."""
+    lists: list[Lists]
+
+
+def _learnt(
     past: Histories,
     cut: Cut,
     fit_members: Callable[[Histories], Members],
-    final: Members,
+    *,
     seed: int,
-) -> Iterator[Lists]:
-    """Lists of cuts of the past, newest first, until there are enough."""
-    columns, asked = names(final.sources, final.facts), 0
+    threads: int,
+) -> tuple[Members, list[_Cut]]:
+    """Members of the whole, and what members of its cuts offered: at once where there are threads, since
+    compiled code, which is most of either, lets the other go on."""
+    cuts = partial(_cuts, past, cut, fit_members, seed)
+    if threads < 2:
+        return fit_members(past), cuts()
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        later = beside.submit(cuts)
+        return fit_members(past), later.result()
+
+
+def _cuts(
+    past: Histories, cut: Cut, fit_members: Callable[[Histories], Members], seed: int
+) -> list[_Cut]:
+    """Of cuts of the past, newest first, until there is enough."""
+    found: list[_Cut] = []
+    asked = 0
     for _ in range(FOLDS):
         fold = cut(past)
         if asked >= ENOUGH or not len(fold.requests) or not len(fold.train.items):
-            return
-        found = fit_members(fold.train)
-        if names(found.sources, found.facts) != columns:
-            return  # too little is left for a member that takes part in the whole
-        yield from lists(_drawn(fold, seed), found, seed=seed)
+            break
+        learnt = fit_members(fold.train)
+        told = list(lists(_drawn(fold, seed), learnt, seed=seed))
+        found.append(_Cut(columns=names(learnt.sources, learnt.facts), lists=told))
         asked += len(fold.requests)
         past = fold.train
+    return found
 
 
 def lists(fold: Fold, found: Members, *, seed: int = 0) -> Iterator[Lists]:
@@ -174,11 +199,13 @@ def _drawn(fold: Fold, seed: int) -> Fold:
 
 
 def _choice(
-    found: Iterator[Lists], final: Members, *, ranker: str, seed: int, threads: int
+    cuts: Sequence[_Cut], final: Members, *, ranker: str, seed: int, threads: int
 ) -> Choice:
     """The ranker that makes what happened most likely; a plain blend when nothing is known of that."""
     prior = plain(final.sources, final.facts)
-    kept = [one for one in found if len(one.counts)]
+    known = names(final.sources, final.facts)
+    like = takewhile(lambda cut: cut.columns == known, cuts)
+    kept = [one for cut in like for one in cut.lists if len(one.counts)]
     lists = Lists(
         features=np.concatenate(
             [np.zeros((0, len(prior)), np.float32), *(x.features for x in kept)]

@@ -6,6 +6,7 @@ per candidate, no interaction between lists, so a score costs one multiplication
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,11 @@ import numpy.typing as npt
 from scipy import optimize
 
 from reco_plugin.types import Floats
+
+STRETCH = 200_000
+"""Candidates whose curvature is summed at once."""
+STEEP = 1e-5
+"""Length of the gradient below which it is done."""
 
 Counts = npt.NDArray[np.int64]
 
@@ -62,13 +68,19 @@ def fit(
     toward = drawn * np.where(scale > 0, spread, 0.0)
     loss = _Loss((features - mean) * scale, counts, chosen, toward, belief / len(counts))
     found = optimize.minimize(
-        loss, toward, jac=True, method="L-BFGS-B", options={"maxiter": rounds}
+        loss,
+        toward,
+        jac=True,
+        hess=loss.curvature,
+        method="trust-exact",
+        options={"maxiter": rounds, "gtol": STEEP},
     )
     return Logit(weights=found.x * scale, likelihood=-float(found.fun), rounds=int(found.nit))
 
 
 class _Loss:
-    """Negative mean log-likelihood and its gradient."""
+    """Negative mean log-likelihood, its gradient and its curvature: convex, and of few weights, so that Newton's
+    steps reach the end of it in a few passes over the candidates."""
 
     def __init__(
         self,
@@ -80,7 +92,8 @@ class _Loss:
     ) -> None:
         self.toward = toward
         self.features = np.ascontiguousarray(features, dtype=np.float32)
-        self.starts = np.cumsum(counts) - counts
+        self.ends = np.cumsum(counts)
+        self.starts = self.ends - counts
         self.lists = np.repeat(np.arange(len(counts)), counts)
         share = chosen / np.add.reduceat(chosen.astype(np.float64), self.starts)[self.lists]
         self.wanted = share / len(counts)
@@ -88,15 +101,37 @@ class _Loss:
         self.penalty = penalty
 
     def __call__(self, weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        scores = (self.features @ weights.astype(np.float32)).astype(np.float64)
-        scores -= np.maximum.reduceat(scores, self.starts)[self.lists]
-        odds = np.exp(scores)
-        total = np.add.reduceat(odds, self.starts)[self.lists]
-        likely = float((self.wanted * (scores - np.log(total))).sum())
-        apart = (odds / total * self.weight - self.wanted).astype(np.float32)
+        likelihoods = self._likelihoods(weights)
+        likely = float(self.wanted @ likelihoods)
+        apart = (np.exp(likelihoods) * self.weight - self.wanted).astype(np.float32)
         slope = (apart @ self.features).astype(np.float64)
         moved = weights - self.toward
         return (
             self.penalty * float(moved @ moved) - likely,
             slope + 2 * self.penalty * moved,
         )
+
+    def curvature(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """(f, f) the Hessian: how much features vary inside a list, by the odds."""
+        odds = np.exp(self._likelihoods(weights)).astype(np.float32)[:, None]
+        found = 2 * self.penalty * np.eye(len(weights))
+        for start, stop in self._stretches():
+            own = slice(self.starts[start], self.ends[stop - 1])
+            features = self.features[own]
+            weighed = features * odds[own]
+            means = np.add.reduceat(weighed, self.starts[start:stop] - own.start, axis=0)
+            found += (weighed.T @ features - means.T @ means).astype(np.float64) * self.weight
+        return found
+
+    def _likelihoods(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """(c,) the logarithm of each candidate's odds in its list."""
+        scores = (self.features @ weights.astype(np.float32)).astype(np.float64)
+        scores -= np.maximum.reduceat(scores, self.starts)[self.lists]
+        total = np.add.reduceat(np.exp(scores), self.starts)
+        return np.asarray(scores - np.log(total)[self.lists])
+
+    def _stretches(self) -> Iterator[tuple[int, int]]:
+        """Lists from … to …, in order, with about STRETCH candidates."""
+        edges = np.searchsorted(self.ends, np.arange(0, self.ends[-1], STRETCH), side="right")
+        bounds = np.unique([0, *edges, len(self.ends)])
+        yield from zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)

@@ -29,6 +29,7 @@ FORM = {
     "lambdarank_truncation_level": 30,
     "learning_rate": 0.1,
     "num_leaves": SPLITS + 1,
+    "max_bin": 63,
     "min_data_in_leaf": 50,
     "lambda_l2": 5.0,
     "feature_fraction": 0.6,

@@ -137,7 +137,7 @@ def test_they_find_what_no_sum_can_say():
     base = found.linear.score(unseen.features)
     added = base + found.trees.score(laid(unseen.features, found.linear.weights))
     ours, theirs = (ndcg(one, unseen.counts, unseen.taken).mean() for one in (added, base))
-    assert ours > 1.05 * theirs
+    assert ours > 1.03 * theirs
     again = contest.chosen(lists, terms())
     assert again.trees is not None
     assert again.trees.as_json() == found.trees.as_json()
