@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -97,16 +98,20 @@ def means(one: Measured, protocol: Protocol) -> dict[str, Any]:
 def verdict(
     one: Measured, best: Measured | None, protocol: Protocol, bar: float, seed: int
 ) -> dict[str, Any]:
-    """Ratio to the best single one with its interval (paired bootstrap); a bar for the default alone."""
+    """Ratio to the best single one with its interval (paired bootstrap); a bar for the default alone.
+
+    What has no end, because the best found nothing, is None: neither JSON nor a database takes an infinity.
+    """
     metric = protocol.metric
     if best is None:
         return {"ratio": None, "bar": bar if one.default else None, "holds": None}
     ratio = ratio_interval(one.figures[metric], best.figures[metric], seed=seed)
+    sure = math.isfinite(ratio.low) and math.isfinite(ratio.high)
     told: dict[str, Any] = {
         "metric": metric,
-        "ratio": round(ratio.mean, 4),
-        "ratio_low": round(ratio.low, 4),
-        "ratio_high": round(ratio.high, 4),
+        "ratio": round(ratio.mean, 4) if math.isfinite(ratio.mean) else None,
+        "ratio_low": round(ratio.low, 4) if sure else None,
+        "ratio_high": round(ratio.high, 4) if sure else None,
         "against": best.name,
         "bar": bar if one.default else None,
         "holds": holds(ratio.mean, ratio.low, bar) if one.default else None,

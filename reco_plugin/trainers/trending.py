@@ -6,6 +6,7 @@ in an evaluation, for a day long past.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -42,7 +43,7 @@ class Trends:
     """Counts of distinct shoppers by item and time."""
 
     edges: Times
-    """(t + 1,) microseconds: count column c is of what happened before edges[c]."""
+    """(t + 1,) microseconds, rising: count column c is of what happened before edges[c]."""
     counts: Floats
     """(t + 1, n_items) up to each edge, the first row zeros."""
     total: Floats
@@ -96,17 +97,28 @@ class Trending:
             return Trends(
                 edges=np.zeros(1, np.int64), counts=none, total=total, days=self.config.days
             )
-        edges = _edges(past.at, max(self.config.numbers // max(past.n_items, 1), 2))
+        most = max(self.config.numbers // max(past.n_items, 1), 2)
+        edges = _edges(past.at, most, self.config.days * DAY)
         return Trends(
             edges=edges, counts=_cumulative(past, edges), total=total, days=self.config.days
         )
 
 
-def _edges(at: Times, most: int) -> Times:
-    """Ends of days, or of longer spans when there would be more than `most`."""
-    first, last = int(at.min()), int(at.max()) + 1
-    wide = max(DAY, -(-(last - first) // max(most - 1, 1)))
-    return np.arange(first, last + wide, wide, dtype=np.int64)
+def _edges(at: Times, most: int, reach: float) -> Times:
+    """Ends of days, or of longer spans when there would be more than `most`. More than `reach` µs after an event and
+    before the next there are none: nothing changes there, so one event long before all others costs little."""
+    first, wide = int(at.min()), DAY
+    ends = _ends(at - first, wide, reach)
+    while len(ends) > most - 1 > 0:
+        wide = -(-wide * len(ends) // (most - 1))
+        ends = _ends(at - first, wide, reach)
+    return np.concatenate([[first], first + ends * wide]).astype(np.int64)
+
+
+def _ends(since: Times, wide: int, reach: float) -> npt.NDArray[np.int64]:
+    spans = np.unique(since // wide)
+    after = np.arange(math.ceil(min(reach / wide, spans[-1])) + 1)
+    return np.unique(np.minimum(spans[:, None] + after, spans[-1])) + 1
 
 
 def _cumulative(past: Histories, edges: Times) -> Floats:

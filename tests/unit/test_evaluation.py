@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -202,6 +203,25 @@ def test_all_figures_are_judged_and_the_lines_are_in_order():
     assert "holds" not in lines[0]
     popular = next(line for line in lines if line["name"] == "popularity")
     assert popular["serendipity"] == 0
+
+
+def test_where_the_best_single_one_finds_nothing_a_ratio_is_none_and_no_infinity():
+    rows = np.arange(4)
+    lists = {
+        "nothing": np.full((4, 10), -1, np.int32),
+        "something": np.where(np.arange(10) == 0, QUESTION.fold.wanted[rows].argmax(axis=1), -1),
+    }
+    fold = QUESTION.fold.select(rows)
+    found = [
+        judged(name, one.astype(np.int32), fold, 10, fit_s=1, ms=1, own=name == "something")
+        for name, one in lists.items()
+    ]
+    lines = full_lines(found, PROTOCOL, seed=0)
+    assert lines[0]["name"] == "something"
+    assert lines[0]["ratio"] is None
+    assert json.dumps(lines, allow_nan=False)
+    assert telling.ratio(lines[0]) == telling.NOTHING
+    assert telling.summary({"models": lines, "metric": "ndcg@10"}).startswith("something leads")
 
 
 def test_requests_are_drawn_by_seed():

@@ -271,6 +271,15 @@ def test_trends_agree_with_a_count_up_to_their_edges(seed, most):
         assert trends.before([moment])[0].tolist() == wanted
 
 
+def test_one_event_of_long_ago_costs_no_more_than_any():
+    long = np.array([-700_000 * DAY, 5 * DAY, 3 * DAY, 9 * DAY])
+    trends = Trending({"numbers": 250}).fit(past([0, 1], [0, 2], at=long))
+    assert len(trends.edges) < 50
+    assert trends.edges[-1] - trends.edges[-2] == DAY
+    assert trends.before([4 * DAY], 3)[0].tolist() == [1, 0, 0, 0, 0]
+    assert trends.before([4 * DAY])[0].tolist() == [2, 0, 0, 0, 0]
+
+
 def test_a_log_without_times_has_counts_and_no_trend():
     trends = Trending().fit(past([0, 1], [0]))
     assert trends.score([10 * DAY], 1)[0].tolist() == [2, 1, 0, 0, 0]
