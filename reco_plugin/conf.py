@@ -197,7 +197,9 @@ class Settings:
         float, 0.01, "Least share of the orders with one product that the other must be in."
     )
     NEW_DAYS = Setting(int, 30, "Days a product counts as new: for 'new arrivals' and exploration.")
-    KEEP_RUNS = Setting(int, 3, "Published runs of a kind kept for roll-back.")
+    KEEP_RUNS = Setting(
+        int, 3, "Published runs of a kind kept for roll-back, and rejected ones to overrule."
+    )
 
     # --- pictures ---------------------------------------------------------------------------
     ENCODER = Setting(

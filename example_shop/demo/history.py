@@ -24,6 +24,8 @@ GUESTS = 0.15
 BATCH = 2_000
 BACK_AFTER = dt.timedelta(days=8)
 """How long after the purchase a return arrives."""
+HELD = (*["mobile"] * 5, *["desktop"] * 4, "tablet")
+"""Devices of shoppers, in turn."""
 KINDS = {
     VIEW: EventKind.VIEW_ITEM,
     CART: EventKind.ADD_TO_CART,
@@ -167,14 +169,16 @@ def _event(past: Past, people: People, row: int, variants: dict[int, list[Produc
     product = past.products[int(past.trace.product[row])]
     if kind == CART:
         product = past.bought(row, variants)
+    shopper = int(past.trace.shopper[row])
     return ShopEvent(
         event_id=uuid.uuid5(NAMESPACE, str(row)),
         kind=KINDS[kind],
-        shopper=people.shopper(int(past.trace.shopper[row])),
+        shopper=people.shopper(shopper),
         occurred_at=past.moment(row),
         product=product.pk,
         price=product.price,
         source=EventSource.BACKFILL,
+        device=HELD[shopper % len(HELD)],
     )
 
 

@@ -14,7 +14,7 @@ from seenshop import done
 from reco_plugin.encoders import packing, teaching
 from reco_plugin.encoders.base import Fault, Refused
 from reco_plugin.encoders.weights import load, save
-from reco_plugin.jobs import artefacts, fine_tune, labelling, lesson, prune
+from reco_plugin.jobs import artefacts, decisions, fine_tune, labelling, lesson, prune
 from reco_plugin.jobs.fine_tune import fine_tune as teach
 from reco_plugin.jobs.publish import active_run
 from reco_plugin.jobs.running.execute import execute
@@ -106,6 +106,19 @@ def test_one_that_is_no_better_is_rejected_with_the_figures(shop, settings, tmp_
     assert "0.5000 beside 0.6000" in report["rejected"][0]
     assert live() is None
     assert files(tmp_path)[0].startswith("encoder-")
+
+
+def test_one_that_was_rejected_looks_at_pictures_once_somebody_says_why(shop, settings):
+    settings.RECO_ENCODER_CONFIG = {"start": 0.6}
+    run = Run.objects.get(pk=done("fine_tune").report["run"])
+    decisions.overrule(run, by="me", why="it tells our colours apart")
+    assert live() == run
+    assert not [*half_published(), *left_undone()]
+    done("encode")
+    assert {*PictureVector.objects.values_list("encoder", flat=True)} == {
+        run.dataset["fingerprint"]
+    }
+    assert active_run(1, "visual").config["encoder"] == run.pk
 
 
 def test_a_good_start_is_taken_as_it_is_where_nothing_better_was_taught(shop, settings):
