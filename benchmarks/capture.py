@@ -16,8 +16,8 @@ BAR = 2.5
 PERSON = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 FLOOR = (
     "INSERT INTO reco_interaction (site, event_id, kind, shopper, user_id, product_id, quantity, "
-    'price, currency, "order", rating, query, source, occurred_at, received_at) VALUES '
-    "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+    'price, currency, "order", rating, query, source, device, occurred_at, received_at) VALUES '
+    "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
     "ON CONFLICT (site, event_id) DO NOTHING"
 )
 
@@ -93,7 +93,7 @@ def _floor(new_request: Callable[[], Any]) -> Callable[[], float]:
         now = dt.datetime.now(dt.UTC)
         values = (
             1, uuid.uuid4(), 1, shopper.id, shopper.user, product.pk, 1,
-            None, "", "", None, "", 2, now, now,
+            None, "", "", None, "", 2, "desktop", now, now,
         )  # fmt: skip
         with connection.connection.cursor() as cursor:
             cursor.execute(FLOOR, values)
