@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,6 +71,9 @@ def _run(told: argparse.Namespace) -> int:
     fold = None if refusal else protocols.split(log, protocol)
     if fold is None or not len(fold.requests) or not len(fold.train.items):
         print(refusal or statement.empty(protocol), file=sys.stderr)
+        return 2
+    if refusal := statement.strange(protocol, fold, features):
+        print(refusal, file=sys.stderr)
         return 2
     fold = _drawn(fold, told.most or (pipeline.MOST if told.pipeline else 0), told.seed)
     for sentence in statement.remarks(log, protocol, fold):
@@ -225,7 +229,7 @@ def _parser() -> argparse.ArgumentParser:
         help="'auto' takes LambdaMART only where it is better on lists held out, beyond its interval",
     )
     parser.add_argument(
-        "--most", type=int, default=0, help="ask at most this many, drawn by seed; 0: all"
+        "--most", type=_from_zero, default=0, help="ask at most this many, drawn by seed; 0: all"
     )
     parser.add_argument(
         "--pipeline",
@@ -243,12 +247,26 @@ def _parser() -> argparse.ArgumentParser:
         help="every figure of the docs, row by row, from the logs in BENCH_DATA",
     )
     parser.add_argument("--only", default="", help="with --figures: some of them, by name")
-    parser.add_argument("--bar", type=float, default=BAR, help="what the ratio must reach")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--bar", type=_finite, default=BAR, help="what the ratio must reach")
+    parser.add_argument("--seed", type=_from_zero, default=0)
+    parser.add_argument("--threads", type=_from_zero, default=os.cpu_count() or 1)
     parser.add_argument("--json", action="store_true", help="one line of JSON per model")
     parser.add_argument("--quick", action="store_true", help="without --log: fewer protocols")
     return parser
+
+
+def _from_zero(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is below 0")
+    return number
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text} is no number")
+    return number
 
 
 # --- without a log -------------------------------------------------------------------------------

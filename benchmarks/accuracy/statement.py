@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from reco_plugin.evaluation.statement import cannot, empty, remarks
+from reco_plugin.evaluation.statement import cannot, empty, remarks, strange
 
-__all__ = ["cannot", "empty", "remarks"]
+__all__ = ["cannot", "empty", "remarks", "strange"]

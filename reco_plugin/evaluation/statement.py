@@ -50,6 +50,21 @@ def empty(protocol: Protocol) -> str:
     )
 
 
+def strange(protocol: Protocol, fold: Fold, features: Features | None) -> str:
+    """Why features tell nothing of the items that are asked for; empty when they do, or need not."""
+    if not protocol.needs_features or features is None or fold.requests.eligible is None:
+        return ""
+    told = np.diff(features.matrix.indptr) > 0
+    asked, known = told & fold.requests.eligible, told & (fold.train.counts() > 0)
+    if asked.any() and known.any():
+        return ""
+    which = "others" if asked.any() else "the new items"
+    return (
+        f"{protocol.name} cannot be measured: nothing is known of {which} beside who took them, so the two cannot "
+        "be compared. Tell features of more items."
+    )
+
+
 def remarks(log: Log, protocol: Protocol, fold: Fold) -> list[str]:
     """Sentences for a reader of the figures."""
     past, asked = log.past, len(fold.requests)

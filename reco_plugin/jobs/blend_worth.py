@@ -14,8 +14,9 @@ from reco_plugin.datasets import EventLog, EventWeights
 from reco_plugin.models import Item
 from reco_plugin.types import Floats, IdMap, Key
 
-LEAST = 0.01
-"""Of the typical product's value: what brings nothing, or a loss, is not worth nothing to know."""
+LEAST, MOST = 0.01, 1e4
+"""Of the typical product's value: what brings nothing, or a loss, is not worth nothing to know; and a price that is
+a slip of the pen is no reason to learn from nothing else."""
 
 
 def worth(log: EventLog, chosen: npt.NDArray[np.int64], site: int) -> sparse.csr_matrix:
@@ -44,7 +45,8 @@ def brought(items: IdMap, site: int) -> Floats:
         found = np.array([_number(told.get(key)) for key in items.to_python()])
     known = found[found > 0]
     typical = float(np.median(known)) if len(known) else 1.0
-    return np.where(np.isnan(found), 1.0, np.maximum(found / typical, LEAST)).astype(np.float32)
+    beside = np.clip(found, LEAST * typical, MOST * typical) / typical
+    return np.where(np.isnan(found), 1.0, beside).astype(np.float32)
 
 
 def _number(value: Any) -> float:

@@ -399,6 +399,8 @@ def test_what_it_is_worth_that_something_is_taken(shop, settings):
         found = blend_material.gather(1).worth.toarray()[0]
         told[objective] = [round(float(found[row[shop[at].pk]]), 3) for at in (0, 1)]
     assert told == {"": [5, 1], "price": [25, 1], "margin": [5, 0.01]}
+    Item.objects.filter(pk=shop[1].pk).update(attributes={"margin": "1e300"})
+    assert np.isfinite(blend_material.gather(1).worth.data).all()
 
 
 def test_a_page_reads_no_more_often_than_without(shop, learnt):

@@ -201,6 +201,36 @@ def test_one_event_per_shopper_leaves_nothing_to_ask(tmp_path, capsys):
     assert "no shopper has more than one event" in capsys.readouterr().err
 
 
+def test_new_items_of_which_nothing_is_known_cannot_be_found(tmp_path, capsys):
+    log, told = sequences(tmp_path, habits()), tmp_path / "a.json"
+    ask = ("--log", log, "--protocol", "new-items", "--attributes", told, "--threads", 1, "--json")
+    told.write_text(json.dumps({"t0i0": [1], "t0i1": []}))
+    assert command(*ask) == 2
+    assert "nothing is known of" in capsys.readouterr().err
+    told.write_text(json.dumps({"t0i0": [], "t0i1": []}))
+    assert command(*ask) == 2
+    assert "nothing is known of the items" in capsys.readouterr().err
+
+
+def test_one_feature_that_all_have_is_measured(tmp_path, capsys):
+    log, told = sequences(tmp_path, habits()), tmp_path / "a.json"
+    told.write_text(
+        json.dumps({f"t{taste}i{item}": [1] for taste in range(3) for item in range(8)})
+    )
+    ask = ("--log", log, "--protocol", "new-items", "--attributes", told, "--threads", 1, "--json")
+    assert command(*ask) in {0, 1}
+    names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
+    assert "latent content" in names
+
+
+@pytest.mark.parametrize("option", [("--most", "-1"), ("--seed", "-1"), ("--bar", "nan")])
+def test_numbers_that_are_none_are_refused(tmp_path, capsys, option):
+    with pytest.raises(SystemExit) as left:
+        command("--log", sequences(tmp_path, habits()), *option)
+    assert left.value.code == 2
+    assert option[0] in capsys.readouterr().err
+
+
 def test_what_is_not_there_is_said(tmp_path, capsys):
     assert command("--log", tmp_path / "nothing.csv") == 2
     assert "There is no file" in capsys.readouterr().err

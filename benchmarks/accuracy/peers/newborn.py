@@ -52,8 +52,9 @@ def content(fold: Fold, _: Any, *, features: Features) -> Rank:
 
 
 def latent(fold: Fold, _: Any, *, features: Features) -> Rank:
-    size = min(64, min(features.matrix.shape) - 1)
-    left, values, _rest = svds(weighted(features), k=size)
+    words = weighted(features)
+    size = min(64, min(words.shape) - 1)
+    left, values, _rest = svds(words, k=size) if size else (words.toarray(), 1.0, None)
     rows = left * values
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     query = fold.requests.past.sets()
