@@ -48,9 +48,9 @@ HEARTBEAT = 0.5
 WEEK, AT_ONCE = dt.timedelta(days=8), dt.timedelta()
 """Between two executions: some jobs do only part of their work when the last one is a short while ago."""
 SIGHT = {"pictures", "fine_tune", "encode", "catalogue_map", "suggest"}
-"""Idle in this shop, which has no pictures: see tests/integration/test_jobs_{encode,fine_tune,visual}.py."""
+"""Idle in this shop, which has no pictures: see test_jobs_killed_looking.py."""
 RECORDS = {"compare"}
-"""Publish nothing and begin anew: see tests/integration/test_jobs_compare.py."""
+"""Publish nothing and begin anew: see there, too."""
 EXECUTIONS = [
     *((name, WEEK) for name in specs() if name not in SIGHT | RECORDS),
     ("behaviour", AT_ONCE),
