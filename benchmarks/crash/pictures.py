@@ -1,4 +1,4 @@
-"""Pictures of the shop's products: a colour for each shelf, a shade for each product."""
+"""Pictures of the shop's products, a colour for each shelf, a shade for each product; and who cannot see them."""
 
 from __future__ import annotations
 
@@ -48,3 +48,25 @@ def _drawn(hue: float, number: int) -> bytes:
     return out.getvalue() + number.to_bytes(
         4, "big"
     )  # bytes after the end are no part of a picture
+
+
+def blind() -> None:
+    """The live encoder is one that sees nothing: whatever is taught is better."""
+    from reco_plugin.encoders.weights import save
+    from reco_plugin.jobs import artefacts
+    from reco_plugin.jobs.publish import activate
+    from reco_plugin.models import Run, RunStatus
+    from reco_plugin.testing import colours
+
+    learnt = colours.weights(blind=True)
+    run = Run.objects.create(
+        kind="encoder",
+        trainer=colours.NAME,
+        status=RunStatus.PUBLISHED,
+        dataset={"fingerprint": learnt.fingerprint},
+        config={"encoder": {}, "weights": "blind", "seed": 0},
+    )
+    run.artefact = f"encoder-{run.pk}.npz"
+    run.sha256 = save(artefacts.folder() / run.artefact, learnt)
+    run.save()
+    activate(run)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.crash import doing
-from benchmarks.crash.pictures import Pictures
+from benchmarks.crash.pictures import Pictures, blind
 
 if TYPE_CHECKING:
     from benchmarks.shop.models import Product
@@ -27,7 +27,7 @@ BEFORE = {
     "encode": ("pictures", "fine_tune"),
     "catalogue_map": SIGHT,
     "suggest": SIGHT,
-    "score": (),
+    "score": SIGHT,
 }
 DECIDED = "decided"
 """A value that a merchandiser gave."""
@@ -197,27 +197,24 @@ class Shop:
 
     def _show(self, name: str, *, is_late: bool) -> None:
         """Another picture of the changed product, and what must have been done before the job."""
-        from reco_plugin.models import Suggestion
-
         if name not in {"pictures", *BEFORE}:
             return
         self.pictures.draw(self.changed, (self.changed - 1) % SHELVES)
-        before = BEFORE.get(name, ())
-        if name == "score":
-            before = SIGHT
-        for one in before:
+        for one in BEFORE.get(name, ()):
             _do(one)
         if name == "encode" and not is_late:
             _do("score")  # a changed product then joins lists
-        if name == "fine_tune":
-            _blind()
-        if name == "suggest":
-            open_ones = Suggestion.objects.filter(state=Suggestion.State.OPEN).order_by("pk")
-            some = open_ones.exclude(product=self.changed).first()
-            decided = Suggestion.objects.exclude(state=Suggestion.State.OPEN)
-            if some is not None and not decided.exists():
-                some.state, some.value = Suggestion.State.ACCEPTED, DECIDED
-                some.save()
+        {"fine_tune": blind, "suggest": self._decide}.get(name, _nothing)()
+
+    def _decide(self) -> None:
+        """A merchandiser accepts a suggestion, once."""
+        from reco_plugin.models import Suggestion
+
+        rows = Suggestion.objects.order_by("pk")
+        some = rows.exclude(product=self.changed).first()
+        if some is not None and not rows.exclude(state=Suggestion.State.OPEN).exists():
+            some.state, some.value = Suggestion.State.ACCEPTED, DECIDED
+            some.save()
 
 
 def _do(name: str) -> None:
@@ -227,25 +224,3 @@ def _do(name: str) -> None:
 
 def _nothing() -> None:
     """Most jobs have something to do anyway."""
-
-
-def _blind() -> None:
-    """The live encoder is one that sees nothing: whatever is taught is better."""
-    from reco_plugin.encoders.weights import save
-    from reco_plugin.jobs import artefacts
-    from reco_plugin.jobs.publish import activate
-    from reco_plugin.models import Run, RunStatus
-    from reco_plugin.testing import colours
-
-    learnt = colours.weights(blind=True)
-    run = Run.objects.create(
-        kind="encoder",
-        trainer=colours.NAME,
-        status=RunStatus.PUBLISHED,
-        dataset={"fingerprint": learnt.fingerprint},
-        config={"encoder": {}, "weights": "blind", "seed": 0},
-    )
-    run.artefact = f"encoder-{run.pk}.npz"
-    run.sha256 = save(artefacts.folder() / run.artefact, learnt)
-    run.save()
-    activate(run)

@@ -44,6 +44,8 @@ NEW = 0.05
 FRESH = dt.timedelta(days=2)
 """A training that a process left is gone on with for so long."""
 OPTIONS = {"activate": True, "anew": False, "seed": 0}
+JUDGED = (RunStatus.PUBLISHED, RunStatus.REJECTED)
+"""What is left to do is to make it live, or not, and to tidy up."""
 PLACE = "tune-{}"
 """Folder below RECO_ARTEFACT_DIR, by the number of the run."""
 
@@ -131,12 +133,13 @@ def _left(work: Work, options: Mapping[str, Any]) -> Left | None:
     run = _runs(work.site).filter(pk=kept.get("run", 0)).first()
     if run is None or kept.get("options") != dict(options) or not _is_same(run):
         return None
-    if clock.now() - run.created_at > FRESH or run.status == RunStatus.REJECTED:
+    if clock.now() - run.created_at > FRESH:
         return None
     is_packed = (place_of(run) / teaching.LESSON).is_file()
-    if run.status != RunStatus.PUBLISHED and not (is_packed and "lesson" in kept):
+    is_judged = run.status in JUDGED
+    if not (is_judged or (is_packed and "lesson" in kept)):
         return None
-    if run.status != RunStatus.PUBLISHED:
+    if not is_judged:
         run.status, run.error, run.finished_at = RunStatus.RUNNING, "", None
         note(run, work.name, f"What was learnt before is gone on with by {work.held.holder}.")
         save(run, work.fence)
@@ -173,7 +176,7 @@ def _not_now(site: int, material: Material, options: Mapping[str, Any]) -> str:
 
 def _teach(run: Run, work: Work, kind: Kind, material: Material | None, left: Left | None) -> None:
     """From pictures to an artefact that may be looked with, or is kept to see why not."""
-    if run.status == RunStatus.PUBLISHED:
+    if run.status in JUDGED:
         return
     if left is None:
         assert material is not None

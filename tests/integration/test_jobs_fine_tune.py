@@ -19,6 +19,7 @@ from reco_plugin.jobs.fine_tune import fine_tune as teach
 from reco_plugin.jobs.publish import active_run
 from reco_plugin.jobs.running.execute import execute
 from reco_plugin.models import Item, Outcome, Picture, PictureVector, Related, Run, RunStatus
+from reco_plugin.signals import job_stage_entered
 from reco_plugin.testing.wholeness import half_published, left_undone
 
 pytest.importorskip("PIL")
@@ -196,6 +197,30 @@ def test_a_killed_one_goes_on_with_what_was_packed(shop, monkeypatch):
     assert report["status"] == "published"
     assert not packed
     assert Run.objects.filter(kind="encoder").count() == 1
+
+
+def test_r07_of_one_that_was_rejected_and_killed_nothing_is_left(shop, settings, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(stage: str, **_: object) -> None:
+        if stage == "tidy":
+            raise Killed
+
+    settings.RECO_ENCODER_CONFIG = {"start": 0.6}
+    job_stage_entered.connect(killed)
+    try:
+        with pytest.raises(Killed):
+            execute("fine_tune", 1)
+    finally:
+        job_stage_entered.disconnect(killed)
+    run = Run.objects.get(kind="encoder")
+    assert run.status == RunStatus.REJECTED
+    assert fine_tune.place_of(run).is_dir()
+    assert done("fine_tune").report["run"] == run.pk
+    run.refresh_from_db()
+    assert (run.status, live()) == (RunStatus.REJECTED, None)
+    assert not fine_tune.place_of(run).exists()
 
 
 def test_pictures_that_cannot_be_opened_are_left_out(shop, monkeypatch):
