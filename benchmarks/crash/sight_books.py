@@ -117,10 +117,12 @@ def _suggestions(shop: Shop) -> Iterator[str]:
 
 
 def _arrived(shop: Shop) -> Iterator[str]:
-    """The newest product was looked at at once."""
+    """The newest product was looked at at once, where the live visual run is what the live encoder made."""
     from reco_plugin.jobs.visual_blocks import read_signs
 
-    if shop.newest in shop.pictures.digests and shop.newest not in read_signs(_live("visual")):
+    run = _live("visual")
+    is_current = run.config["fingerprint"] == _live("encoder").dataset["fingerprint"]
+    if is_current and shop.newest in shop.pictures.digests and shop.newest not in read_signs(run):
         yield f"product {shop.newest} was not looked at"
 
 
