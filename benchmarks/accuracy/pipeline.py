@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.harness import KEY, close, create_database, migrate, server
 from reco_plugin import metrics
 from reco_plugin.ranking.folds import Fold
-from reco_plugin.trainers.histories import Histories
+from reco_plugin.trainers.histories import Histories, histories
 from reco_plugin.types import Ints
 
 K = 10
@@ -107,6 +107,25 @@ def _moved(past: Histories) -> Histories:
     if past.at is not None:
         return replace(past, at=past.at + (now - int(past.at.max())))
     return replace(past, at=now - past.steps_back * HOUR)
+
+
+def one_moment_each(past: Histories) -> Histories:
+    """As orders tell it: all of a basket at the time of its first item, each product once, baskets of one moment
+    together."""
+    assert past.at is not None
+    begins = np.flatnonzero(np.diff(past.step, prepend=-1))
+    at = past.at[begins][past.step]
+    first = np.unique(past.step * past.n_items + past.items, return_index=True)[1]
+    kept = np.sort(first)
+    rows, at = past.rows[kept], at[kept]
+    return histories(
+        rows,
+        past.items[kept],
+        n_rows=len(past),
+        n_items=past.n_items,
+        at=at,
+        basket=np.unique(np.stack([rows, at]), axis=1, return_inverse=True)[1].ravel(),
+    )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from benchmarks.accuracy.pipeline import CannotServe, K, moment
+from benchmarks.accuracy.pipeline import CannotServe, K, moment, one_moment_each
 from benchmarks.shop.generate import _copy_rows
 from benchmarks.shop.models import Category, Order, OrderLine, Product, StockRecord
 from reco_plugin.capture.identity import shopper_id
@@ -29,7 +29,7 @@ from reco_plugin.ranking.folds import Fold
 from reco_plugin.ranking.served import Served, Settings, newest
 from reco_plugin.ranking.votes import ranked
 from reco_plugin.serving import recommend
-from reco_plugin.trainers.histories import Histories, histories
+from reco_plugin.trainers.histories import Histories
 from reco_plugin.types import IdMap, Ints, Shopper
 
 
@@ -138,7 +138,7 @@ def offline(past: Histories, fold: Fold, live: Live, deep: int) -> Ints:
     Only the features of products, the moment that is judged and the settings are those of the run.
     """
     config = live.run.config
-    whole = in_steps(_one_moment_each(past))
+    whole = in_steps(one_moment_each(past))
     at = dt.datetime.fromisoformat(live.run.dataset["moment"])
     keys = IdMap(keys=np.arange(1, past.n_items + 1))
     learnt = served.learn(
@@ -149,7 +149,7 @@ def offline(past: Histories, fold: Fold, live: Live, deep: int) -> Ints:
     )
     assert fold.shoppers is not None
     assert fold.requests.exclude is not None
-    rows = newest(_one_moment_each(past).select(fold.shoppers), config["newest"])
+    rows = newest(one_moment_each(past).select(fold.shoppers), config["newest"])
     found = np.full((len(rows), K), -1, np.int32)
     top = _top(learnt.final, rows, deep)
     for row in range(len(rows)):
@@ -169,18 +169,3 @@ def _top(blend: Served, past: Histories, deep: int) -> Callable[[int], list[int]
         return [found.candidates[place] for place in ranked(blend.recipe, found, deep)[0]]
 
     return top
-
-
-def _one_moment_each(past: Histories) -> Histories:
-    """As orders tell it: all of a basket at the time of its first item, baskets of one moment together."""
-    assert past.at is not None
-    begins = np.flatnonzero(np.diff(past.step, prepend=-1))
-    at = past.at[begins][past.step]
-    return histories(
-        past.rows,
-        past.items,
-        n_rows=len(past),
-        n_items=past.n_items,
-        at=at,
-        basket=np.unique(np.stack([past.rows, at]), axis=1, return_inverse=True)[1].ravel(),
-    )

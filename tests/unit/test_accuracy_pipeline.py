@@ -56,3 +56,21 @@ def test_the_last_event_is_of_this_minute_also_where_there_is_no_time():
         moved = _moved(known)
         assert abs(moved.at.max() / 1e6 - time.time()) < 3_600
         assert (np.diff(moved.at)[np.diff(moved.rows) == 0] >= 0).all()
+
+
+def test_a_product_twice_in_a_basket_is_ordered_once():
+    from benchmarks.accuracy.pipeline import one_moment_each
+    from reco_plugin.trainers.histories import histories
+
+    past = histories(
+        np.zeros(6, np.int64),
+        np.array([1, 2, 1, 3, 1, 4]),
+        n_rows=1,
+        n_items=5,
+        at=np.array([5, 6, 7, 9, 9, 9]),
+        basket=np.array([0, 0, 0, 1, 1, 1]),
+    )
+    found = one_moment_each(past)
+    assert found.items.tolist() == [1, 2, 3, 1, 4]
+    assert found.at.tolist() == [5, 5, 9, 9, 9]
+    assert found.steps_back.tolist() == [1, 1, 0, 0, 0]
