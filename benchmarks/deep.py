@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy import protocols, reading
+from benchmarks.accuracy import protocols, reading, statement
 from benchmarks.harness import Bench, Row
 from reco_plugin.evaluation import entrants, process, verdicts
 from reco_plugin.evaluation.judging import Measured, judged
@@ -80,6 +80,8 @@ def _question(told: argparse.Namespace) -> Question:
         columns=told.columns,
         bought=protocol.bought,
     )
+    if refusal := statement.cannot(log, protocol):
+        raise reading.CannotRead(refusal)
     fold = drawn(protocols.split(log, protocol), told.most, told.seed)
     if not len(fold.requests):
         raise reading.CannotRead(f"This log leaves nobody to ask by {protocol.name}.")

@@ -20,8 +20,30 @@ from benchmarks.accuracy.files import (
 from benchmarks.accuracy.moments import microseconds
 
 NAMES = {
-    "user": ("user", "userid", "customer", "customerid", "shopper", "visitor", "visitorid"),
-    "item": ("item", "itemid", "product", "productid", "sku", "stockcode", "asin"),
+    "user": (
+        "user",
+        "userid",
+        "customer",
+        "customerid",
+        "shopper",
+        "visitor",
+        "visitorid",
+        "client",
+        "clientid",
+        "reviewerid",
+    ),
+    "item": (
+        "item",
+        "itemid",
+        "product",
+        "productid",
+        "sku",
+        "stockcode",
+        "asin",
+        "parentasin",
+        "article",
+        "articleid",
+    ),
     "time": (
         "time",
         "timestamp",
@@ -31,6 +53,8 @@ NAMES = {
         "orderdate",
         "createdat",
         "eventtime",
+        "unixreviewtime",
+        "tdat",
     ),
     "event": ("event", "eventtype", "kind"),
     "basket": (
@@ -43,6 +67,7 @@ NAMES = {
         "session",
         "sessionid",
         "usersession",
+        "transactionid",
     ),
     "quantity": ("quantity", "qty"),
     "price": ("price", "unitprice"),

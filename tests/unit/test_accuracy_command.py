@@ -191,6 +191,14 @@ def test_a_log_without_time_cannot_be_cut_in_time(tmp_path, capsys):
     assert "no times, only an order" in capsys.readouterr().err
 
 
+def test_deep_models_are_not_asked_what_a_log_cannot_answer(tmp_path, capsys):
+    from benchmarks.deep import main
+
+    log = sequences(tmp_path, habits())
+    assert main(["--log", str(log), "--protocol", "time"]) == 2
+    assert "no times, only an order" in capsys.readouterr().err
+
+
 def test_a_log_without_baskets_has_no_last_one(tmp_path, capsys):
     assert command("--log", sequences(tmp_path, habits()), "--protocol", "cart") == 2
     assert "Add a column `basket`" in capsys.readouterr().err

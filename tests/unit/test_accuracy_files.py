@@ -124,6 +124,21 @@ def test_a_missing_time_of_a_later_file_does_not_drop_the_earlier_one(put):
         assert log.dropped == {"no time": 1}
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "timestamp,visitorid,event,itemid,transactionid",
+        "event_time,user_id,event_type,product_id,user_session",
+        "t_dat,customer_id,kind,article_id,order",
+    ],
+)
+def test_columns_as_public_logs_name_them(put, head):
+    log = read(put(rows("1,u,view,a,", "2,u,purchase,b,t", head=head)))
+    assert log.items[log.past.items].tolist() == ["a", "b"]
+    assert log.past.at is not None
+    assert log.past.basket is not None
+
+
 def test_files_of_unlike_columns_are_refused(put):
     with refused("2.csv has no column 'time'"):
         read(put(rows(*ROWS), "1.csv"), put("user,item\nu,a\n", "2.csv"))
