@@ -236,7 +236,9 @@ def _text(column: Any, name: str) -> Any:
     from pyarrow import compute
 
     if pa.types.is_floating(column.type):
-        column = compute.if_else(compute.is_nan(column), None, column)
+        column = compute.if_else(compute.is_finite(column), column, None)
+        if compute.all(compute.equal(column, compute.floor(column))).as_py():
+            column = column.cast(pa.int64(), safe=False)  # as text 1e10 would be 1e+10
     text = compute.fill_null(column.cast(pa.large_string()), "")
     if name == "title":
         return text

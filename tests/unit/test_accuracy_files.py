@@ -154,9 +154,11 @@ def test_no_shopper_in_numbers_is_no_shopper(tmp_path):
     from pyarrow import parquet
 
     file = tmp_path / "log.parquet"
-    told = {"user": [1.0, float("nan"), None], "item": ["a", "b", "c"], "time": [1.0, 2.0, 3.0]}
+    told = {"user": [1.0, float("nan"), None], "item": [1e10, 2.0, 3.0], "time": [1.0, 2.0, 3.0]}
     parquet.write_table(pa.table(told), file)
-    assert read(file).dropped == {"no user": 2}
+    log = read(file)
+    assert log.dropped == {"no user": 2}
+    assert log.items.tolist() == ["10000000000"]
 
 
 def test_a_name_of_any_length_is_kept_once(put):
