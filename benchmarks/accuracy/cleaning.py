@@ -87,9 +87,7 @@ def _cleaned(rows: Any, items: str, bought: bool, dropped: Dropped) -> Any:
             least = ~(_numbers_of(rows, name) <= 0)  # what is not told may be anything
             rows = _kept(rows, least, f"{name} not above 0", dropped)
     if "time" in rows.column_names:
-        rows = _kept(rows, _numbers_of(rows, "time") > MISSING, "no time", dropped)
-        now = int(dt.datetime.now(dt.UTC).timestamp() * 1_000_000)
-        rows = _kept(rows, _numbers_of(rows, "time") <= now, "in the future", dropped)
+        rows = _timed(rows, dropped)
     if "event" in rows.column_names:
         rows = _kept(rows, _counting(rows["event"], bought), "of another kind", dropped)
     if items:
@@ -97,6 +95,30 @@ def _cleaned(rows: Any, items: str, bought: bool, dropped: Dropped) -> Any:
     if not len(rows):
         raise CannotRead(f"No event is left of the log ({_said(dropped)}).")
     return rows
+
+
+def _timed(rows: Any, dropped: Dropped) -> Any:
+    rows = _kept(rows, _numbers_of(rows, "time") > MISSING, "no time", dropped)
+    now = int(dt.datetime.now(dt.UTC).timestamp() * 1_000_000)
+    rows = _kept(rows, _numbers_of(rows, "time") <= now, "in the future", dropped)
+    if "basket" in rows.column_names:
+        return rows  # which may hold a thing twice
+    return _kept(rows, _once(rows), "said twice", dropped)
+
+
+def _once(rows: Any) -> npt.NDArray[np.bool_]:
+    """(m,) False for a row that is in all the same as one before it: one event, written down twice."""
+    keys = [
+        np.nan_to_num(_numbers_of(rows, name))
+        if name in {"time", *NUMBERS}
+        else _coded(rows[name])[1]
+        for name in rows.column_names
+    ]
+    order = np.lexsort(keys)
+    same = np.logical_and.reduce([key[order][1:] == key[order][:-1] for key in keys])
+    keep = np.ones(len(order), np.bool_)
+    keep[order[1:][same]] = False
+    return keep
 
 
 def _counting(events: Any, bought: bool) -> Any:

@@ -44,9 +44,10 @@ def cannot(log: Log, protocol: Protocol, features: Features | None = None) -> st
 
 def empty(protocol: Protocol) -> str:
     """What is said when the cut leaves nobody to ask."""
+    met = "" if protocol.repeats else " What a shopper met before does not count."
     return (
         f"{protocol.name} cannot be measured: after the cut no shopper has both something before it and "
-        "something that counts after it."
+        f"something that counts after it.{met}"
     )
 
 

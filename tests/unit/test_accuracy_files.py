@@ -199,6 +199,23 @@ def test_lines_that_are_no_rows_are_counted(put):
     assert log.dropped == {"with too many or too few columns": 2}
 
 
+def test_an_event_that_is_written_down_twice_is_one(put):
+    head = f"{HEAD},event,price"
+    told = (
+        "1,a,1,view,",
+        "1,a,1,view,",
+        "1,a,1,cart,",
+        "1,a,2,view,",
+        "2,a,1,view,3",
+        "2,a,1,view,",
+    )
+    log = read(put(rows(*told, head=head)))
+    assert len(log.past.items) == 5
+    assert log.dropped == {"said twice": 1}
+    assert len(read(put(rows("1,a", "1,a", head="user,item"))).past.items) == 2
+    assert len(read(put(rows("1,a,1,x", "1,a,1,x", head=f"{HEAD},order"))).past.items) == 2
+
+
 def test_of_two_columns_of_one_name_the_first_counts(put):
     log = read(put(rows("1,a,1,x", "1,b,2,y", head=f"{HEAD},user")))
     assert log.past.lengths.tolist() == [2]
