@@ -23,7 +23,9 @@ TAKEN_BACK = {"refund", "return", "remove_from_cart", "dismiss_item"}
 LATER = "in a later file too"
 
 
-def read(files: Sequence[Path], *, items: str, columns: str, bought: bool) -> Log:
+def read(
+    files: Sequence[Path], *, items: str, columns: str, bought: bool, sessions: bool = False
+) -> Log:
     """The log in tables; see `reading.read`. Raises CannotRead."""
     dropped: Dropped = {}
     parts = [table(file, named(columns), dropped) for file in files]
@@ -33,7 +35,7 @@ def read(files: Sequence[Path], *, items: str, columns: str, bought: bool) -> Lo
 
     whole = pa.concat_tables(parts, promote_options="permissive")
     count = len(whole) + dropped.get(RAGGED, 0)
-    return _log(_cleaned(whole, items, bought, dropped), count, dropped)
+    return _log(_cleaned(whole, items, bought, dropped), count, dropped, sessions)
 
 
 def _alike(files: Sequence[Path], parts: Sequence[Any]) -> None:
@@ -154,7 +156,7 @@ def _said(dropped: Dropped) -> str:
 # --- the log -------------------------------------------------------------------------------------
 
 
-def _log(rows: Any, count: int, dropped: Dropped) -> Log:
+def _log(rows: Any, count: int, dropped: Dropped, sessions: bool) -> Log:
     names, item = _coded(rows["item"])
     users, user = _coded(rows["user"])
     at = _numbers_of(rows, "time") if "time" in rows.column_names else None
@@ -164,7 +166,7 @@ def _log(rows: Any, count: int, dropped: Dropped) -> Log:
         n_rows=len(users),
         n_items=len(names),
         at=at,
-        basket=_baskets(rows, user, len(users)),
+        basket=_baskets(rows, user, len(users), sessions),
     )
     return Log(
         past=past,
@@ -188,13 +190,16 @@ def _coded(column: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     return names, place[coded.indices.to_numpy()]
 
 
-def _baskets(rows: Any, user: npt.NDArray[np.int64], n_users: int) -> npt.NDArray[np.int64] | None:
-    """A number for each row; what is in no basket is by itself."""
+def _baskets(
+    rows: Any, user: npt.NDArray[np.int64], n_users: int, sessions: bool
+) -> npt.NDArray[np.int64] | None:
+    """A number for each row; what is in no basket is by itself. With `sessions`, a number that only some have (of an
+    order) tells no visits: a shopper's events are one."""
     if "basket" not in rows.column_names:
         return None
     names, code = _coded(rows["basket"])
     alone = np.array([name == "" for name in names.tolist()])[code]
-    if alone.all():
+    if alone.all() or (sessions and alone.any()):
         return None
     return np.where(alone, len(names) * n_users + np.arange(len(code)), code * n_users + user)
 

@@ -40,7 +40,7 @@ def read(
     if any(tables.is_table(file, columns) for file in files):
         if prefixes:
             raise CannotRead("--prefixes stands beside a text of visits, not beside a table.")
-        return cleaning.read(files, items=items, columns=columns, bought=bought)
+        return cleaning.read(files, items=items, columns=columns, bought=bought, sessions=sessions)
     if len(files) > 1:
         raise CannotRead("Give one text file; only tables may come in several.")
     if prefixes and not sessions:

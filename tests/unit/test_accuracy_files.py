@@ -190,6 +190,9 @@ def test_what_is_in_no_basket_is_by_itself(put):
     log = read(put(rows("1,a,1,", "1,b,2,x", "1,c,2,x", "1,d,9,", head=head)))
     assert log.items[log.past.items].tolist() == ["a", "b", "c", "d"]
     assert log.past.steps_back.tolist() == [2, 1, 1, 0]
+    some = put(rows("1,a,1,", "1,b,2,x", head=head))
+    assert read(some, sessions=True).past.basket is None
+    assert read(put(rows("1,a,1,w", "1,b,2,x", head=head)), sessions=True).past.basket is not None
     assert read(put(rows("1,a,1,", "1,b,2,", head=head))).past.basket is None
 
 
