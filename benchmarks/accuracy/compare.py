@@ -71,7 +71,8 @@ def pipeline(
     lists = found.rank(fold.requests, k)
     ms = (time.perf_counter() - began) * 1000 / max(len(lists), 1)
     single = alone(lambda rows: found.rank(fold.requests.select(rows), k), len(lists))
-    slowest = max(found.members.seconds, key=lambda name: found.members.seconds[name])
+    took = found.members.seconds
+    slowest, longest = max(took.items(), key=lambda one: one[1], default=("none", 0.0))
     return judged(
         name,
         lists,
@@ -84,14 +85,14 @@ def pipeline(
         note="; ".join(
             filter(
                 None,
-                [f"slowest member {slowest} {found.members.seconds[slowest]:.1f} s", found.note],
+                [f"slowest member {slowest} {longest:.1f} s", found.note],
             )
         ),
         alone_p50_ms=float(np.percentile(single, 50)),
         alone_p90_ms=float(np.percentile(single, 90)),
-        fit_parts_s={name: round(took, 3) for name, took in found.seconds.items()},
-        members_s={name: round(took, 3) for name, took in found.members.seconds.items()},
-        cost_ratio=fit_s / max(found.members.seconds[slowest], 1e-9),
+        fit_parts_s={name: round(seconds, 3) for name, seconds in found.seconds.items()},
+        members_s={name: round(seconds, 3) for name, seconds in took.items()},
+        cost_ratio=fit_s / max(longest, 1e-9),
         memory_mb=_peak(),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import sparse
@@ -25,6 +25,8 @@ from reco_plugin.trainers.trending import Trending, Trends
 from reco_plugin.trainers.visits import VisitIndex, VisitKNN
 from reco_plugin.types import Features
 
+_Reading = Callable[[Histories], Histories]
+IN_ORDER = "in order"
 DECAYS = (1.0, 0.8, 0.4)
 """Weights of a basket relative to the next newer one: all alike, fading, and hardly more than the newest."""
 HERE = (1.0, 0.5)
@@ -36,6 +38,11 @@ NEW = 2_000
 """New items of a source for a request: among items nobody took, a source knows less surely which to leave out."""
 TOGETHER = 1.5
 """Mean items of a basket from which on baskets tell what goes together."""
+PAUSE = 30 * 60 * 1_000_000
+"""Microseconds: a request that soon after the shopper's newest event belongs to the same visit (a sitting, as web
+analytics have it)."""
+ONGOING = 0.1
+"""Share of such requests from which on the order inside baskets is worth reading."""
 SHORT = 1.5
 """EASE's relative ridge on baskets: one basket holds fewer items by chance than a whole history does."""
 
@@ -50,6 +57,8 @@ class Traits:
     timed: bool
     baskets: bool
     visits: bool
+    ongoing: bool
+    """Do requests come in the middle of a basket? Then what was taken last says more than the basket as a whole."""
     features: bool
     new: bool
     """Is only to be answered what nobody has taken yet?"""
@@ -65,6 +74,7 @@ def traits(train: Histories, asked: Requests, features: Features | None) -> Trai
         timed=train.at is not None and asked.now is not None,
         baskets=train.basket is not None and len(train.items) >= TOGETHER * max(baskets, 1),
         visits=asked.here is not None,
+        ongoing=train.basket is not None and _ongoing(asked),
         features=features is not None and bool(features.matrix.nnz),
         new=asked.eligible is not None and not train.counts()[asked.eligible].any(),
     )
@@ -76,6 +86,16 @@ def _repeats(asked: Requests) -> bool:
         return True
     seen = asked.past.sets()
     return bool((seen - seen.multiply(asked.exclude > 0)).nnz)
+
+
+def _ongoing(asked: Requests) -> bool:
+    """Are many asked right after the shopper's newest event?"""
+    past = asked.past
+    if past.at is None or asked.now is None or not len(past.items):
+        return False
+    known = np.flatnonzero(past.lengths)
+    gap = asked.now[known] - past.at[past.starts[known + 1] - 1]
+    return bool(((gap >= 0) & (gap <= PAUSE)).sum() >= ONGOING * len(past))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -120,11 +140,10 @@ def learn(
     """The item → item matrices of all members the traits allow, by name; `found` learns what each took, and
     who could not take part. Raises NotEnoughData when there is no event."""
     matrices: dict[str, Transitions] = {}
-    for name, trainer, of_baskets in _taking_part(of):
-        past = train.by_basket() if of_baskets else train
+    for name, trainer, seen in _taking_part(of):
         began = time.perf_counter()
         try:
-            matrices[name] = trainer.fit(past, features=features, seed=seed, threads=threads)
+            matrices[name] = trainer.fit(seen(train), features=features, seed=seed, threads=threads)
         except NotEnoughData as error:
             found.notes.append(f"{name}: {error}")
             continue
@@ -132,29 +151,42 @@ def learn(
     return matrices
 
 
-def _taking_part(of: Traits) -> Iterator[tuple[str, NeighbourTrainer, bool]]:
-    """(name, trainer, does it learn from baskets instead of shoppers)"""
+def _taking_part(of: Traits) -> Iterator[tuple[str, NeighbourTrainer, _Reading]]:
+    """(name, trainer, how it reads the histories)"""
     if of.new:
         for form in FORMS:
-            yield form, NewItems({"form": form, "neighbours": NEW}), False
+            yield form, NewItems({"form": form, "neighbours": NEW}), _as_told
         return
-    yield "sequential", SequentialRules(), False
-    yield "itemknn", ItemKNN(), False
-    yield "ease", Ease(), False
+    yield "sequential", SequentialRules(), _as_told
+    if of.ongoing:
+        yield IN_ORDER, SequentialRules(), _one_by_one
+    yield "itemknn", ItemKNN(), _as_told
+    yield "ease", Ease(), _as_told
     if of.baskets:
-        yield "together", Ease({"relative": SHORT}), True
-        yield "beside", ItemKNN({"weighting": "cosine"}), True
+        yield "together", Ease({"relative": SHORT}), Histories.by_basket
+        yield "beside", ItemKNN({"weighting": "cosine"}), Histories.by_basket
     if of.features:
-        yield "content", Content(), False
+        yield "content", Content(), _as_told
     if of.repeats and of.past:
-        yield "again", Again(), False
+        yield "again", Again(), _as_told
+
+
+def _as_told(past: Histories) -> Histories:
+    return past
+
+
+def _one_by_one(past: Histories) -> Histories:
+    """Events in their order, whatever basket they lie in."""
+    return replace(past, basket=None)
 
 
 def _asked(name: str, learnt: Transitions, of: Traits) -> list[Source]:
     """A matrix is asked of the past and of what is going on, at several paces of forgetting."""
     parts: list[tuple[str, Callable[[Requests], Histories], Sequence[float]]] = []
-    if of.past:
-        parts.append(("", lambda requests: requests.past, DECAYS))
+    if of.past and name != IN_ORDER:
+        parts.append(("", _past, DECAYS))
+    if of.past and of.ongoing:
+        parts.append((" one by one", lambda requests: _one_by_one(requests.past), DECAYS[1:]))
     if of.here and name != "again":
         parts.append((" here", _here, HERE))
     return [
@@ -176,6 +208,10 @@ class _Asking:
 
     def __call__(self, requests: Requests) -> sparse.csr_matrix:
         return (query(self.pick(requests), decay=self.decay) @ self.matrix).tocsr()
+
+
+def _past(requests: Requests) -> Histories:
+    return requests.past
 
 
 def _here(requests: Requests) -> Histories:

@@ -238,6 +238,13 @@ def test_nothing_is_not_enough():
         blend.fit(past, folds.last_event, Requests(past=past))
 
 
+def test_no_source_proposes_nothing():
+    past = histories(np.array([0]), np.array([1]), n_rows=1, n_items=3)
+    (found,) = gather(Requests(past=past), [], [])
+    assert found.counts.tolist() == [0]
+    assert found.features.shape == (0, 0)
+
+
 def test_members_follow_from_what_there_is():
     past = planted_histories()
     fold = folds.last_basket(past, new=False)
@@ -255,6 +262,28 @@ def test_members_follow_from_what_there_is():
     plain = folds.last_event(bare)
     of = members.traits(plain.train, plain.requests, planted_features())
     assert (of.repeats, of.timed, of.baskets, of.features) == (False, False, False, True)
+
+
+def test_in_the_middle_of_a_basket_the_order_inside_it_is_read(monkeypatch):
+    past = planted_histories(shoppers=240, items=120, each=12)
+    visit = np.arange(len(past.items)) // 6
+    past = replace(past, basket=visit.astype(np.int32), at=visit * DAY)
+    assert not members.traits(*_cut(folds.last_basket(past, new=False)), None).ongoing
+    fold, found = fitted(folds.last_event, past)
+    assert found.traits.ongoing
+    assert "in order one by one 0.4" in [source.name for source in found.members.sources]
+    monkeypatch.setattr(members, "ONGOING", 1.1)
+    _, other = fitted(folds.last_event, past)
+    assert not other.traits.ongoing
+    ours, theirs = (one.rank(fold.requests, 10) for one in (found, other))
+    assert (
+        metrics.ndcg_at_k(ours, fold.wanted, 10).mean()
+        > 1.1 * metrics.ndcg_at_k(theirs, fold.wanted, 10).mean()
+    )
+
+
+def _cut(fold):
+    return fold.train, fold.requests
 
 
 def test_items_nobody_took_are_told_apart_by_their_features():
