@@ -6,11 +6,15 @@ import os
 import signal
 import sys
 import weakref
+from pathlib import Path
 
 import pytest
 
-from example_shop.demo.report import Report
 from reco_plugin.management.commands import reco_tick
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # the example is not in the wheel
+
+from example_shop.demo.report import Report
 
 
 class Thing:
