@@ -48,6 +48,8 @@ class Figure:
 
 _ATTRIBUTES = (("--attributes", "amazon_beauty/Beauty_item2attributes.json"),)
 _ITEMS = ("--items", PRODUCTS)
+_ALONE = ("--threads", "1")
+"""Threads of LightFM write over each other's steps, so that no two trainings by several are alike."""
 FIGURES = (
     Figure(name="beauty", log=BEAUTY, protocol="leave-last-out", bar=1.12,
            options=("--peers",), files=_ATTRIBUTES),
@@ -63,9 +65,9 @@ FIGURES = (
     Figure(name="new-items", log=RETAIL, protocol="new-items", bar=1.05,
            options=("--peers", *_ITEMS)),
     Figure(name="lightfm-beauty", log=BEAUTY, protocol="leave-last-out", bar=1.0,
-           options=("--lightfm",), files=_ATTRIBUTES),
+           options=("--lightfm", *_ALONE), files=_ATTRIBUTES),
     Figure(name="lightfm-last-basket", log=RETAIL, protocol="last-basket", bar=1.0,
-           options=("--lightfm", *_ITEMS)),
+           options=("--lightfm", *_ALONE, *_ITEMS)),
 )  # fmt: skip
 
 
