@@ -116,7 +116,9 @@ def _of_batch(
     return Evidence(
         counts=np.bincount(rows, minlength=len(requests)),
         items=items.astype(np.int32),
-        features=np.hstack([np.reshape(columns, (len(columns), len(rows))).T, *known]).astype(np.float32),
+        features=np.hstack([np.reshape(columns, (len(columns), len(rows))).T, *known]).astype(
+            np.float32
+        ),
     )
 
 
