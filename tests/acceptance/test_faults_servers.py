@@ -291,6 +291,7 @@ def test_r02_a_database_that_is_killed_and_comes_back(database):
 def test_r02_a_shop_whose_connections_are_used_up(database):
     """The one connection the shop may have is the shop's: nothing of ours takes it away."""
     pytest.importorskip("gunicorn")
+    database.ask("DROP ROLE IF EXISTS till")  # of a try before
     database.ask(
         "CREATE ROLE till LOGIN CONNECTION LIMIT 1 IN ROLE pg_read_all_data, pg_write_all_data"
     )

@@ -164,8 +164,9 @@ def of_encode(place: Place) -> Story:
     return Story(name="encode", stir=stir, check=check, stages=8)
 
 
-def shown() -> Callable[[], None]:
+def shown(place: Place) -> Callable[[], None]:
     """Products that look like four sorts, and what gives them another visual run."""
+    place[1].RECO_ENCODER = fakeencoder.NAME
     made = visualshop.products(120)
     for number, item in enumerate(Item.objects.in_bulk([one.pk for one in made]).values()):
         item.brand = "" if number % 10 == 0 else f"Maker {number // 30}"
@@ -182,7 +183,7 @@ def shown() -> Callable[[], None]:
 
 
 def of_catalogue_map(place: Place) -> Story:
-    stir = shown()
+    stir = shown(place)
 
     def check() -> None:
         run = active_run(1, "visual")
@@ -196,7 +197,7 @@ def of_catalogue_map(place: Place) -> Story:
 
 
 def of_suggest(place: Place) -> Story:
-    stir = shown()
+    stir = shown(place)
 
     def check() -> None:
         told = dict(Suggestion.objects.values_list("product_id", "value"))
