@@ -168,7 +168,9 @@ def shown(place: Place) -> Callable[[], None]:
     """Products that look like four sorts, and what gives them another visual run."""
     place[1].RECO_ENCODER = fakeencoder.NAME
     made = visualshop.products(120)
-    for number, item in enumerate(Item.objects.in_bulk([one.pk for one in made]).values()):
+    rows = Item.objects.in_bulk([one.pk for one in made])
+    for number, product in enumerate(made):  # a database hands out rows in any order
+        item = rows[product.pk]
         item.brand = "" if number % 10 == 0 else f"Maker {number // 30}"
         item.save()
     turns = iter(range(1, 50))
